@@ -1,0 +1,35 @@
+package loadbalancer
+
+import "net/netip"
+
+// A Config is a set of TCP frontends, each with the servers behind it. It
+// marshals to JSON and back without loss.
+type Config struct {
+	Frontends []Frontend `json:"frontends"`
+}
+
+// A Frontend accepts connections on Bind and spreads them over Members.
+type Frontend struct {
+	Name    string         `json:"name"` // ^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$
+	Bind    netip.AddrPort `json:"bind"`
+	Check   Check          `json:"check"`
+	Allow   []netip.Prefix `json:"allow,omitempty"` // clients; empty: anybody
+	Members []Member       `json:"members"`
+}
+
+// A Member is one server; its address is always a literal.
+type Member struct {
+	Name    string         `json:"name"` // like a Frontend's
+	Address netip.AddrPort `json:"address"`
+}
+
+// Check says how the health of members is asked and how connections are
+// spread: the kinds are those of an OpenShift cluster's four frontends.
+type Check string
+
+// The kinds of frontends.
+const (
+	CheckAPI     Check = "api"     // GET https /readyz; round robin; sessions cut on mark-down
+	CheckMachine Check = "machine" // GET https /healthz: machine config server
+	CheckRouter  Check = "router"  // GET http :1936/healthz/ready; balanced by source
+)
