@@ -1,0 +1,163 @@
+package phase
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/slipway-project/slipway/provision/event"
+	"github.com/slipway-project/slipway/provision/provider"
+	"github.com/slipway-project/slipway/provision/state"
+)
+
+const (
+	defaultBudget = 5 * time.Minute
+	firstPause    = 2 * time.Second // before the first retry, in real time
+	longestPause  = 30 * time.Second
+)
+
+// do carries one step out: Done? else intent, Do with retries, done.
+func (g *Graph) do(ctx context.Context, s Step) error {
+	began := time.Now()
+	ctx, stop := g.within(ctx, s)
+	defer stop()
+	already, err := done(ctx, s)
+	if err != nil {
+		return g.end(s, began, fmt.Errorf("look whether it is so already: %w", g.cause(ctx, err)))
+	}
+	if already {
+		g.tell(event.Event{Kind: event.StepSkip}, s)
+		return nil
+	}
+	g.tell(event.Event{Kind: event.StepStart}, s)
+	g.Journal.Describe(s.Name)
+	return g.end(s, began, g.journaled(ctx, s))
+}
+
+// journaled does s between its records.
+func (g *Graph) journaled(ctx context.Context, s Step) error {
+	g.crash(s, BeforeIntent)
+	if err := g.record(s, state.Intent, ""); err != nil {
+		return err
+	}
+	g.crash(s, AfterIntent)
+	if err := g.try(g.recording(ctx, s), s, s.Do); err != nil {
+		return err
+	}
+	g.crash(s, BeforeDone)
+	if err := g.record(s, state.Done, ""); err != nil {
+		return err
+	}
+	g.crash(s, AfterDone)
+	return nil
+}
+
+// undo takes one step back; it looks and records the same way.
+func (g *Graph) undo(ctx context.Context, s Step) error {
+	if s.Undo == nil {
+		return nil
+	}
+	began := time.Now()
+	ctx, stop := g.within(ctx, s)
+	defer stop()
+	g.tell(event.Event{Kind: event.StepStart}, s)
+	g.Journal.Describe("undo " + s.Name)
+	g.crash(s, BeforeIntent)
+	err := g.record(s, state.Intent, "")
+	if err == nil {
+		g.crash(s, AfterIntent)
+		err = g.try(g.recording(ctx, s), s, s.Undo)
+	}
+	if err == nil {
+		g.crash(s, BeforeDone)
+		err = g.record(s, state.Undone, "")
+		g.crash(s, AfterDone)
+	}
+	return g.end(s, began, err)
+}
+
+func done(ctx context.Context, s Step) (bool, error) {
+	if s.Done == nil {
+		return false, nil
+	}
+	return s.Done(ctx)
+}
+
+// try calls f until it succeeds, fails for good, or time is up.
+func (g *Graph) try(ctx context.Context, s Step, f func(context.Context) error) error {
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		err := f(ctx)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil || !Transient(err) {
+			return g.cause(ctx, err)
+		}
+		g.tell(event.Event{Kind: event.StepRetry, Error: err.Error()}, s)
+		if g.Pace.Wait(ctx, pause) != nil {
+			return g.cause(ctx, err)
+		}
+	}
+}
+
+// cause puts why ctx ended before err, what was still wrong then.
+func (g *Graph) cause(ctx context.Context, err error) error {
+	cause := context.Cause(ctx)
+	if cause == nil || errors.Is(err, cause) {
+		return err
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return cause
+	}
+	return fmt.Errorf("%w; last: %w", cause, err)
+}
+
+func (g *Graph) within(ctx context.Context, s Step) (context.Context, context.CancelFunc) {
+	budget := s.Budget
+	if budget == 0 {
+		budget = defaultBudget
+	}
+	budget = g.Pace.Budget(budget)
+	return context.WithTimeoutCause(ctx, budget, fmt.Errorf("%w after %s", ErrBudget, budget.Round(time.Second)))
+}
+
+// recording gives Do a context that journals the handles of remote tasks.
+func (g *Graph) recording(ctx context.Context, s Step) context.Context {
+	return provider.WithRecorder(ctx, func(handle string) error {
+		g.crash(s, BeforeHandle)
+		if err := g.record(s, state.Handle, handle); err != nil {
+			return err
+		}
+		g.crash(s, AfterHandle)
+		return nil
+	})
+}
+
+func (g *Graph) record(s Step, kind state.Kind, handle string) error {
+	return g.Journal.Append(state.Record{Kind: kind, Step: s.Name, Node: s.Node, Handle: handle})
+}
+
+func (g *Graph) end(s Step, began time.Time, err error) error {
+	seconds := time.Since(began).Seconds()
+	if err == nil {
+		g.tell(event.Event{Kind: event.StepDone, Seconds: seconds}, s)
+		return nil
+	}
+	g.tell(event.Event{Kind: event.StepFailed, Seconds: seconds, Error: err.Error()}, s)
+	// That it failed is for people; a journal that cannot take it any more has
+	// already said why.
+	_ = g.Journal.Append(state.Record{Kind: state.Failed, Step: s.Name, Node: s.Node, Error: err.Error()})
+	return err
+}
+
+func (g *Graph) tell(e event.Event, s Step) {
+	e.Phase, e.Step, e.Node = s.Phase, s.Name, s.Node
+	g.Sink.Emit(e)
+}
+
+func (g *Graph) crash(s Step, at Point) {
+	if g.Crash != nil {
+		g.Crash(s.Name, at)
+	}
+}
