@@ -44,13 +44,27 @@ func (v Value) Set() bool { return v.read != nil }
 // Origin names the source, never the secret.
 func (v Value) Origin() string { return v.origin }
 
-// Reveal reads the secret. The absent Value reveals "".
+// Reveal reads the secret. The absent Value reveals "". An error is a
+// [ReadError].
 func (v Value) Reveal() (string, error) {
 	if v.read == nil {
 		return "", nil
 	}
-	return v.read()
+	s, err := v.read()
+	if err != nil {
+		return "", &ReadError{v.origin, err}
+	}
+	return s, nil
 }
+
+// A ReadError says that a secret's source could not be read.
+type ReadError struct {
+	Origin string
+	Err    error
+}
+
+func (e *ReadError) Error() string { return fmt.Sprintf("read secret from %s: %v", e.Origin, e.Err) }
+func (e *ReadError) Unwrap() error { return e.Err }
 
 // String, GoString, Format, MarshalJSON, MarshalText and LogValue all print
 // "(redacted)".
