@@ -1,0 +1,139 @@
+package netlab
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// A Port is a network interface in its Namespace, and the cable from there to
+// a segment. It is safe for concurrent use.
+type Port struct {
+	*Namespace
+	lab   *Lab
+	iface netlink.Link // in Namespace
+	cable netlink.Link // the bridge's end, in the datacentre
+
+	mu     sync.Mutex // one Configure or Close at a time
+	closed bool
+}
+
+func newPort(l *Lab, ns *Namespace, cable, ifname string, mac net.HardwareAddr, bridge netlink.Link) (*Port, error) {
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name, attrs.MasterIndex = cable, bridge.Attrs().Index
+	veth := netlink.NewVeth(attrs)
+	veth.PeerName, veth.PeerHardwareAddr, veth.PeerNamespace = ifname, mac, netlink.NsFd(ns.fd)
+	if err := l.datacentre.net.LinkAdd(veth); err != nil {
+		return nil, err
+	}
+	iface, err := ns.net.LinkByName(ifname)
+	if err != nil {
+		return nil, errors.Join(err, l.datacentre.net.LinkDel(veth))
+	}
+	return &Port{Namespace: ns, lab: l, iface: iface, cable: veth}, nil
+}
+
+// Up plugs the cable in.
+func (p *Port) Up() error { return wrap("cable up", p.lab.datacentre.net.LinkSetUp(p.cable)) }
+
+// Down pulls the cable: nothing is refused, packets vanish.
+func (p *Port) Down() error { return wrap("cable down", p.lab.datacentre.net.LinkSetDown(p.cable)) }
+
+// Configure brings the interface up with addrs and, when gateway is valid, a
+// default route, in place of what was there. mtu 0 leaves the MTU alone.
+func (p *Port) Configure(addrs []netip.Prefix, gateway netip.Addr, mtu int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return wrap("configure interface", errors.Join(
+		p.setMTU(mtu),
+		p.clear(p.iface),
+		p.net.LinkSetUp(p.iface),
+		p.address(p.iface, addrs),
+		p.route(p.iface, gateway),
+	))
+}
+
+// setMTU sets both ends: a longer packet than the far end takes is lost.
+func (p *Port) setMTU(mtu int) error {
+	if mtu == 0 {
+		return nil
+	}
+	return errors.Join(p.lab.datacentre.net.LinkSetMTU(p.cable, mtu), p.net.LinkSetMTU(p.iface, mtu))
+}
+
+// Close removes the interface, its cable, and the machine's namespace.
+// Closing twice is no error.
+func (p *Port) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil
+	}
+	p.closed = true
+	p.lab.forget(p)
+	err := wrap("remove cable", p.lab.datacentre.net.LinkDel(p.cable))
+	if p.Namespace == p.lab.home {
+		return err
+	}
+	return errors.Join(err, p.Namespace.Close())
+}
+
+// clear removes routes and addresses of link, but for the link-local ones.
+func (n *Namespace) clear(link netlink.Link) error {
+	routes, err := n.net.RouteList(link, netlink.FAMILY_ALL)
+	if err != nil {
+		return err
+	}
+	for _, r := range routes {
+		if r.Gw != nil {
+			err = errors.Join(err, n.net.RouteDel(&r))
+		}
+	}
+	addrs, listed := n.net.AddrList(link, netlink.FAMILY_ALL)
+	for _, a := range addrs {
+		if !a.IP.IsLinkLocalUnicast() {
+			err = errors.Join(err, n.net.AddrDel(link, &a))
+		}
+	}
+	return errors.Join(err, listed)
+}
+
+func (n *Namespace) address(link netlink.Link, addrs []netip.Prefix) error {
+	var errs []error
+	for _, a := range addrs {
+		addr := &netlink.Addr{IPNet: ipNet(a)}
+		if a.Addr().Is6() {
+			addr.Flags = unix.IFA_F_NODAD // usable at once, as IPv4 is
+		}
+		errs = append(errs, wrap("add address "+a.String(), n.net.AddrAdd(link, addr)))
+	}
+	return errors.Join(errs...)
+}
+
+func (n *Namespace) route(link netlink.Link, gateway netip.Addr) error {
+	if !gateway.IsValid() {
+		return nil
+	}
+	all := netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+	if gateway.Is4() {
+		all = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+	}
+	err := n.net.RouteReplace(&netlink.Route{LinkIndex: link.Attrs().Index, Dst: ipNet(all), Gw: gateway.AsSlice()})
+	return wrap("default route via "+gateway.String(), err)
+}
+
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}
+
+func wrap(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
