@@ -1,0 +1,55 @@
+package dnsserver
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/miekg/dns"
+)
+
+// maxFileRecords keeps a $GENERATE line from filling the memory.
+const maxFileRecords = 1 << 20
+
+// ParseZone reads a master file (RFC 1035 5) as a Zone that answers the same.
+// origin completes relative names until a $ORIGIN; file is for messages only.
+// $INCLUDE is refused. All records keep the TTL of the file, the SOA and NS
+// records among them, so that the Zone's own TTL is 0.
+func ParseZone(r io.Reader, origin, file string) (Zone, error) {
+	p := dns.NewZoneParser(r, origin, file)
+	var z Zone
+	for rr, ok := p.Next(); ok; rr, ok = p.Next() {
+		if err := z.append(rr); err != nil {
+			return Zone{}, fmt.Errorf("%s: %w", file, err)
+		}
+	}
+	if err := p.Err(); err != nil {
+		return Zone{}, fmt.Errorf("%s: %s", file, strings.TrimPrefix(err.Error(), file+": "))
+	}
+	if z.Name == "" {
+		return Zone{}, fmt.Errorf("%s: no SOA record", file)
+	}
+	return z, nil
+}
+
+func (z *Zone) append(rr dns.RR) error {
+	h := rr.Header()
+	if h.Class != dns.ClassINET {
+		return fmt.Errorf("%s: class %s is not served", h.Name, dns.Class(h.Class))
+	}
+	if len(z.Records) == maxFileRecords {
+		return fmt.Errorf("more than %d records", maxFileRecords)
+	}
+	if soa, ok := rr.(*dns.SOA); ok {
+		if z.Name != "" {
+			return errors.New("more than one SOA record")
+		}
+		z.Name, z.NS, z.Serial, z.MinTTL = h.Name, soa.Ns, soa.Serial, soa.Minttl
+	}
+	z.Records = append(z.Records, Record{
+		Name: h.Name, Type: typeName(h.Rrtype), TTL: h.Ttl,
+		Data: strings.TrimPrefix(rr.String(), h.String()),
+	})
+	return nil
+}
