@@ -1,0 +1,368 @@
+package pve
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+var networkParams = schema{"node": nodeParam, "type": text.opt().of("bridge", "bond", "eth", "alias", "vlan",
+	"OVSBridge", "OVSBond", "OVSPort", "OVSIntPort", "vnet", "any_bridge", "any_local_bridge", "include_sdn")}
+
+func getVersion(c *call) (any, error) {
+	r := c.srv.release
+	return map[string]any{"version": c.srv.cfg.Version, "repoid": "0123456789abcdef",
+		"release": strconv.Itoa(r.major) + "." + strconv.Itoa(r.minor)}, nil
+}
+
+func getOptions(*call) (any, error) { return map[string]any{"keyboard": "en-us"}, nil }
+
+// getNextID names the lowest free VMID; it reserves nothing.
+func getNextID(c *call) (any, error) {
+	c.srv.mu.Lock()
+	defer c.srv.mu.Unlock()
+	if id := c.params["vmid"]; id != "" {
+		if c.srv.vms[c.vmid()] != nil {
+			return nil, badParam("vmid", "VM "+id+" already exists")
+		}
+		return id, nil
+	}
+	id := 100
+	for c.srv.vms[id] != nil {
+		id++
+	}
+	return strconv.Itoa(id), nil // a string, whatever the schema says
+}
+
+// getPermissions dumps the caller's effective rights: for the path asked for,
+// or for every path its ACL or a pool says something about.
+func getPermissions(c *call) (any, error) {
+	if id := c.params["userid"]; id != "" && id != c.token.ID {
+		if err := c.srv.check(c.token, "/access", "Sys.Audit"); err != nil {
+			return nil, err
+		}
+	}
+	c.srv.mu.Lock()
+	defer c.srv.mu.Unlock()
+	paths := []string{c.params["path"]}
+	if paths[0] == "" {
+		paths = c.srv.permissionPaths(c.token)
+	}
+	out := map[string]map[string]int{}
+	for _, path := range paths {
+		privs := map[string]int{}
+		for priv, propagate := range c.srv.privileges(c.token, path) {
+			privs[priv] = bit(propagate)
+		}
+		if len(privs) > 0 {
+			out[path] = privs
+		}
+	}
+	return out, nil
+}
+
+func (s *Server) permissionPaths(t *Token) []string {
+	paths := map[string]bool{"/": true, "/access": true, "/nodes": true, "/pool": true, "/sdn": true, "/storage": true, "/vms": true}
+	for _, acl := range t.ACL {
+		paths[acl.Path] = true
+	}
+	for id, m := range s.vms {
+		if m.pool != "" {
+			paths[vmPath(id)] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(paths))
+}
+
+func getPools(c *call) (any, error) {
+	c.srv.mu.Lock()
+	defer c.srv.mu.Unlock()
+	list := []map[string]any{}
+	for _, pool := range c.srv.cfg.Pools {
+		if !c.srv.allowedLocked(c.token, "/pool/"+pool, "Pool.Audit") {
+			continue
+		}
+		switch c.params["poolid"] {
+		case "":
+			list = append(list, map[string]any{"poolid": pool})
+		case pool:
+			list = append(list, map[string]any{"poolid": pool, "members": c.srv.members(pool, c.params["type"])})
+		}
+	}
+	return list, nil
+}
+
+func getPool(c *call) (any, error) {
+	pool := c.params["poolid"]
+	if !slices.Contains(c.srv.cfg.Pools, pool) {
+		return nil, die("pool '%s' does not exist", pool)
+	}
+	c.srv.mu.Lock()
+	defer c.srv.mu.Unlock()
+	return map[string]any{"members": c.srv.members(pool, c.params["type"])}, nil
+}
+
+func (s *Server) members(pool, kind string) []map[string]any {
+	list := []map[string]any{}
+	for _, id := range slices.Sorted(maps.Keys(s.vms)) {
+		if m := s.vms[id]; m.pool == pool && (kind == "" || kind == "qemu") {
+			list = append(list, s.resource(m))
+		}
+	}
+	return list
+}
+
+func getResources(c *call) (any, error) {
+	c.srv.mu.Lock()
+	defer c.srv.mu.Unlock()
+	kind := c.params["type"]
+	list := []map[string]any{}
+	if kind == "" || kind == "vm" {
+		list = append(list, c.srv.vmResources(c.token)...)
+	}
+	if kind == "" || kind == "node" {
+		list = append(list, c.srv.nodeResources()...)
+	}
+	if kind == "" || kind == "storage" {
+		list = append(list, c.srv.storageResources(c.token)...)
+	}
+	if kind == "" || kind == "sdn" {
+		list = append(list, c.srv.zoneResources(c.token)...)
+	}
+	return list, nil
+}
+
+func (s *Server) vmResources(t *Token) (list []map[string]any) {
+	for _, id := range slices.Sorted(maps.Keys(s.vms)) {
+		if s.allowedLocked(t, vmPath(id), "VM.Audit") {
+			list = append(list, s.resource(s.vms[id]))
+		}
+	}
+	return list
+}
+
+// resource is a VM in /cluster/resources: options as they are, but state and
+// name as old as the status daemon's last round.
+func (s *Server) resource(m *machine) map[string]any {
+	seen := s.published(m)
+	entry := map[string]any{"id": "qemu/" + strconv.Itoa(m.id), "type": "qemu", "vmid": m.id,
+		"node": m.node, "status": seen.status, "template": m.number("template", 0)}
+	if seen.status != "unknown" {
+		maps.Copy(entry, s.usage(m, seen.status == "running"))
+		entry["name"] = seen.name
+	}
+	if m.pool != "" {
+		entry["pool"] = m.pool
+	}
+	for _, option := range []string{"tags", "lock"} {
+		if value := m.conf[option]; value != "" {
+			entry[option] = value
+		}
+	}
+	return entry
+}
+
+// usage are the figures of a VM.
+func (s *Server) usage(m *machine, running bool) map[string]any {
+	uptime, memory := 0, 0
+	if running {
+		uptime, memory = int(time.Since(m.started).Seconds())+1, m.memory()<<20
+	}
+	return map[string]any{"maxcpu": m.cpus(), "maxmem": m.memory() << 20, "maxdisk": m.maxDisk(), "disk": 0,
+		"cpu": 0, "mem": memory, "uptime": uptime, "netin": 0, "netout": 0, "diskread": 0, "diskwrite": 0}
+}
+
+// maxDisk is the size of the first disk.
+func (m *machine) maxDisk() int64 {
+	for _, name := range driveNames {
+		if d, err := parseDrive(name, m.conf[name]); err == nil && !d.cdrom() && d["size"] != "" {
+			return parseSize(d["size"])
+		}
+	}
+	return 0
+}
+
+func (s *Server) nodeResources() (list []map[string]any) {
+	for _, node := range s.cfg.Nodes {
+		list = append(list, map[string]any{"id": "node/" + node, "type": "node", "node": node, "status": "online",
+			"maxcpu": s.cfg.CPUsPerNode, "maxmem": s.cfg.MemoryPerNode, "mem": s.memoryUsed(node), "cpu": 0.02, "uptime": 86400, "level": ""})
+	}
+	return list
+}
+
+// memoryUsed is what the running VMs of a node take, and the node itself.
+func (s *Server) memoryUsed(node string) int64 {
+	used := int64(2 << 30)
+	for _, m := range s.vms {
+		if m.node == node && m.running {
+			used += int64(m.memory()) << 20
+		}
+	}
+	return used
+}
+
+func (s *Server) storageResources(t *Token) (list []map[string]any) {
+	for _, node := range s.cfg.Nodes {
+		for _, store := range s.cfg.Storages {
+			if s.allowedLocked(t, "/storage/"+store.Name, "Datastore.Audit") {
+				list = append(list, map[string]any{"id": "storage/" + node + "/" + store.Name, "type": "storage", "node": node,
+					"storage": store.Name, "plugintype": store.Type, "content": strings.Join(store.Content, ","), "status": "available",
+					"shared": bit(store.Shared), "maxdisk": store.size(), "disk": s.used(node, store)})
+			}
+		}
+	}
+	return list
+}
+
+func (s *Server) zoneResources(t *Token) (list []map[string]any) {
+	if !s.allowedLocked(t, "/sdn/zones/localnetwork", "SDN.Audit") {
+		return nil
+	}
+	for _, node := range s.cfg.Nodes {
+		list = append(list, map[string]any{"id": "sdn/" + node + "/localnetwork", "type": "sdn", "node": node, "sdn": "localnetwork", "status": "ok"})
+	}
+	return list
+}
+
+func getNodes(c *call) (any, error) {
+	c.srv.mu.Lock()
+	defer c.srv.mu.Unlock()
+	list := []map[string]any{}
+	for _, node := range c.srv.cfg.Nodes {
+		entry := map[string]any{"id": "node/" + node, "node": node, "type": "node", "status": "online",
+			"level": "", "ssl_fingerprint": c.srv.Fingerprint()}
+		if c.srv.allowedLocked(c.token, "/nodes/"+node, "Sys.Audit") {
+			maps.Copy(entry, map[string]any{"maxcpu": c.srv.cfg.CPUsPerNode, "maxmem": c.srv.cfg.MemoryPerNode,
+				"mem": c.srv.memoryUsed(node), "cpu": 0.02, "uptime": 86400})
+		}
+		list = append(list, entry)
+	}
+	return list, nil
+}
+
+func getNodeStatus(c *call) (any, error) {
+	c.srv.mu.Lock()
+	defer c.srv.mu.Unlock()
+	total, used := c.srv.cfg.MemoryPerNode, c.srv.memoryUsed(c.node)
+	return map[string]any{
+		"pveversion": "pve-manager/" + c.srv.cfg.Version + "/0123456789abcdef", "uptime": 86400, "cpu": 0.02,
+		"loadavg": []string{"0.10", "0.08", "0.05"}, "kversion": "Linux 6.17.2-1-pve",
+		"cpuinfo": map[string]any{"cpus": c.srv.cfg.CPUsPerNode, "cores": c.srv.cfg.CPUsPerNode, "sockets": 1, "model": "Simulated CPU", "mhz": "3000.000"},
+		"memory":  map[string]any{"total": total, "used": used, "free": total - used, "available": total - used},
+	}, nil
+}
+
+// getNetwork lists the bridges; other interfaces do not exist here. A bridge
+// is shown to those who may use or audit it.
+func getNetwork(c *call) (any, error) {
+	list := []map[string]any{}
+	if kind := c.params["type"]; kind != "" && kind != "bridge" && kind != "any_bridge" && kind != "any_local_bridge" && kind != "include_sdn" {
+		return list, nil
+	}
+	for i, bridge := range c.srv.cfg.Bridges {
+		path := "/sdn/zones/localnetwork/" + bridge
+		if c.srv.checkAny(c.token, path, "SDN.Audit", "SDN.Use") != nil && c.srv.check(c.token, "/nodes/"+c.node, "Sys.Audit") != nil {
+			continue
+		}
+		list = append(list, map[string]any{"iface": bridge, "type": "bridge", "active": 1, "autostart": 1, "priority": i + 1,
+			"bridge_ports": "", "method": "manual", "method6": "manual", "families": []string{"inet"}})
+	}
+	return list, nil
+}
+
+func getVMs(c *call) (any, error) {
+	c.srv.mu.Lock()
+	defer c.srv.mu.Unlock()
+	list := []map[string]any{}
+	for _, id := range slices.Sorted(maps.Keys(c.srv.vms)) {
+		if m := c.srv.vms[id]; m.node == c.node && c.srv.allowedLocked(c.token, vmPath(id), "VM.Audit") {
+			list = append(list, c.srv.current(m))
+		}
+	}
+	return list, nil
+}
+
+func getStatus(c *call) (any, error) {
+	c.srv.mu.Lock()
+	defer c.srv.mu.Unlock()
+	m, err := c.srv.find(c.node, c.vmid())
+	if err != nil {
+		return nil, err
+	}
+	entry := c.srv.current(m)
+	entry["ha"], entry["qmpstatus"] = map[string]int{"managed": 0}, m.status()
+	if m.agent() {
+		entry["agent"] = 1
+	}
+	if m.running {
+		entry["running-machine"], entry["running-qemu"] = "pc-q35-10.1+pve0", "10.1.2"
+	}
+	return entry, nil
+}
+
+// current is the state of a VM, live.
+func (s *Server) current(m *machine) map[string]any {
+	entry := s.usage(m, m.running)
+	entry["cpus"] = entry["maxcpu"]
+	delete(entry, "maxcpu")
+	maps.Copy(entry, map[string]any{"vmid": m.id, "name": m.name(), "status": m.status()})
+	if m.running {
+		entry["pid"] = m.pid
+	}
+	if m.conf["serial0"] != "" {
+		entry["serial"] = 1
+	}
+	for _, option := range []string{"tags", "lock"} {
+		if value := m.conf[option]; value != "" {
+			entry[option] = value
+		}
+	}
+	return entry
+}
+
+func (m *machine) agent() bool {
+	keys, err := agentKeys.parse("agent", m.conf["agent"])
+	return err == nil && keys["enabled"] == "1"
+}
+
+// mayAskAgent differs between releases: VM.Monitor went with 9.
+func mayAskAgent(c *call) error {
+	if c.srv.release.before(9, 0) {
+		return needs("/vms/{vmid}", "VM.Monitor")(c)
+	}
+	return needsAny("/vms/{vmid}", "VM.GuestAgent.Audit", "VM.GuestAgent.Unrestricted")(c)
+}
+
+// getAgentInterfaces fails always: no simulated host runs a guest agent. The
+// call holds its worker until the agent did not answer.
+func getAgentInterfaces(c *call) (any, error) {
+	c.srv.mu.Lock()
+	m, err := c.srv.find(c.node, c.vmid())
+	switch {
+	case err != nil:
+	case !m.agent():
+		err = die("No QEMU guest agent configured")
+	case !m.running:
+		err = die("VM %d is not running", m.id)
+	}
+	c.srv.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.srv.pause(c.ctx, c.srv.cfg.Durations.Agent); err != nil {
+		return nil, err
+	}
+	return nil, die("QEMU guest agent is not running")
+}
+
+// mayDownload also asks for a right to use the node's network, which got a
+// privilege of its own in 8.2.
+func mayDownload(c *call) error {
+	network := needs("/", "Sys.Audit", "Sys.Modify")
+	if !c.srv.release.before(8, 2) {
+		network = either(network, needs("/nodes/{node}", "Sys.AccessNetwork"))
+	}
+	return both(needs("/storage/{storage}", "Datastore.AllocateTemplate"), network)(c)
+}

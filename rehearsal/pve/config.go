@@ -1,0 +1,124 @@
+package pve
+
+import (
+	"cmp"
+	"time"
+
+	"github.com/slipway-project/slipway/internal/pace"
+)
+
+// A Config describes the simulated datacentre. Only Dir, Storages and Tokens
+// have no useful default.
+type Config struct {
+	Dir           string    // storage directories and spooled uploads live below it
+	Speed         pace.Pace // divides every duration
+	Version       string    // pve-manager version, default "9.1.4"
+	Hosts         []string  // names and addresses the node certificate is valid for
+	Nodes         []string  // default "pve"; the first one answers the requests
+	Storages      []Storage
+	Bridges       []string // on every node, default "vmbr0"
+	Pools         []string // nested ones as "parent/child"
+	Tokens        []Token
+	Hypervisor    Hypervisor // nil: power changes reach nobody
+	MemoryPerNode int64      // bytes, default 128 GiB
+	CPUsPerNode   int        // threads, default 32
+	Durations     Durations
+	// OnRequest, when set, sees every routed request after its parameters
+	// were read and before they are checked: the method, the path template
+	// ("/nodes/{node}/qemu") and all parameters, those of the path included.
+	// It is called concurrently.
+	OnRequest func(method, template string, params map[string]string)
+}
+
+// A Storage is one entry of the storage configuration, present on every node.
+type Storage struct {
+	Name    string
+	Type    string   // "dir", "nfs", "lvmthin", "zfspool", ...
+	Content []string // "iso", "images", "vztmpl", "backup", ...
+	Shared  bool     // one store for all nodes
+	Size    int64    // bytes, default 1 TiB
+}
+
+// files says whether the storage keeps plain files in a directory.
+func (s Storage) files() bool {
+	switch s.Type {
+	case "dir", "nfs", "cifs", "cephfs", "btrfs":
+		return true
+	}
+	return false
+}
+
+// A Token is an API token with privilege separation: it has the rights of its
+// own ACL and no others.
+type Token struct {
+	ID     string // "slipway@pve!rehearsal"
+	Secret string
+	ACL    []ACL
+}
+
+// An ACL grants privileges on a path, and below it when Propagate is set. As
+// on the real server an entry nearer to the object replaces those above it.
+type ACL struct {
+	Path       string
+	Privileges []string
+	Propagate  bool
+}
+
+// Durations are real-time durations of a server with ordinary disks; zero
+// values stand for the defaults.
+type Durations struct {
+	Request      time.Duration // every API call holds a worker that long: 10 ms
+	Create       time.Duration // qmcreate without its disks: 1.5 s
+	Allocate     time.Duration // one volume, serialised per storage: 400 ms
+	Start        time.Duration // 2 s
+	Stop         time.Duration // 1 s
+	Destroy      time.Duration // 1.5 s
+	CopyPerGiB   time.Duration // imgcopy and download: 2 s
+	DeleteImage  time.Duration // 300 ms
+	Stats        time.Duration // age of power states in /cluster/resources: up to 10 s
+	LockTimeout  time.Duration // 10 s
+	Agent        time.Duration // call to a guest agent that does not answer: 3 s
+	Unauthorized time.Duration // answer to a wrong token: 3 s
+}
+
+func (d Durations) withDefaults() Durations {
+	return Durations{
+		Request:      cmp.Or(d.Request, 10*time.Millisecond),
+		Create:       cmp.Or(d.Create, 1500*time.Millisecond),
+		Allocate:     cmp.Or(d.Allocate, 400*time.Millisecond),
+		Start:        cmp.Or(d.Start, 2*time.Second),
+		Stop:         cmp.Or(d.Stop, time.Second),
+		Destroy:      cmp.Or(d.Destroy, 1500*time.Millisecond),
+		CopyPerGiB:   cmp.Or(d.CopyPerGiB, 2*time.Second),
+		DeleteImage:  cmp.Or(d.DeleteImage, 300*time.Millisecond),
+		Stats:        cmp.Or(d.Stats, 10*time.Second),
+		LockTimeout:  cmp.Or(d.LockTimeout, 10*time.Second),
+		Agent:        cmp.Or(d.Agent, 3*time.Second),
+		Unauthorized: cmp.Or(d.Unauthorized, 3*time.Second),
+	}
+}
+
+func (c Config) withDefaults() Config {
+	c.Version = cmp.Or(c.Version, "9.1.4")
+	if len(c.Nodes) == 0 {
+		c.Nodes = []string{"pve"}
+	}
+	if len(c.Bridges) == 0 {
+		c.Bridges = []string{"vmbr0"}
+	}
+	if c.Hypervisor == nil {
+		c.Hypervisor = nobody{}
+	}
+	c.MemoryPerNode = cmp.Or(c.MemoryPerNode, 128<<30)
+	c.CPUsPerNode = cmp.Or(c.CPUsPerNode, 32)
+	c.Durations = c.Durations.withDefaults()
+	return c
+}
+
+// nobody is the hypervisor of a datacentre in which nothing really boots.
+type nobody struct{}
+
+func (nobody) PowerOn(VM) error  { return nil }
+func (nobody) PowerOff(int)      {}
+func (nobody) Media(int, string) {}
+func (nobody) Destroy(int)       {}

@@ -1,0 +1,308 @@
+package pve
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// A creation is a POST to /nodes/{node}/qemu on its way.
+type creation struct {
+	*call
+	vmid          int
+	pool, storage string
+	start         bool
+	conf          map[string]string
+	allocated     []string
+}
+
+func newCreation(c *call) *creation {
+	conf := maps.Clone(c.params)
+	for _, name := range []string{"node", "vmid", "pool", "storage", "start"} {
+		delete(conf, name)
+	}
+	if cd, ok := conf["cdrom"]; ok { // an alias
+		delete(conf, "cdrom")
+		conf["ide2"] = cd + ",media=cdrom"
+	}
+	return &creation{call: c, vmid: c.vmid(), pool: c.params["pool"], storage: c.params["storage"],
+		start: c.flag("start"), conf: conf}
+}
+
+func createVM(c *call) (any, error) {
+	n := newCreation(c)
+	if err := n.mayCreate(); err != nil {
+		return nil, err
+	}
+	if err := n.reserve(); err != nil {
+		return nil, err
+	}
+	return c.srv.fork(c, c.node, "qmcreate", strconv.Itoa(n.vmid), n.work)
+}
+
+func (n *creation) mayCreate() error {
+	s, t := n.srv, n.token
+	if n.pool != "" && !slices.Contains(s.cfg.Pools, n.pool) {
+		return forbidden("/pool/" + n.pool)
+	}
+	if n.storage != "" {
+		if err := s.check(t, "/storage/"+n.storage, "Datastore.AllocateSpace"); err != nil {
+			return err
+		}
+	}
+	if n.start {
+		if err := s.checkVM(t, n.vmid, n.pool, "VM.PowerMgmt"); err != nil {
+			return err
+		}
+	}
+	if !s.allowed(t, vmPath(n.vmid), "VM.Allocate") && (n.pool == "" || !s.allowed(t, "/pool/"+n.pool, "VM.Allocate")) {
+		return forbidden("")
+	}
+	return s.checkOptions(n.call, n.pool, n.storage, n.conf)
+}
+
+// checkOptions asks for the rights that the given options need and completes
+// network devices with MAC addresses.
+func (s *Server) checkOptions(c *call, pool, defaultStorage string, conf map[string]string) error {
+	for _, option := range slices.Sorted(maps.Keys(conf)) {
+		if err := s.checkStorageAccess(c, option, conf[option], defaultStorage); err != nil {
+			return err
+		}
+	}
+	for _, option := range slices.Sorted(maps.Keys(conf)) {
+		if err := s.checkOption(c, pool, option, conf[option]); err != nil {
+			return err
+		}
+	}
+	for _, option := range slices.Sorted(maps.Keys(conf)) {
+		if strings.HasPrefix(option, "net") {
+			if err := s.completeNIC(c, option, conf); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Server) checkOption(c *call, pool, option, value string) error {
+	switch {
+	case isDrive(option) || option == "tags":
+		return nil
+	case strings.HasPrefix(option, "serial"):
+		if value != "socket" {
+			return die("only root can set '%s' config for real devices", option)
+		}
+		return s.checkVM(c.token, c.vmid(), pool, "VM.Config.HWType")
+	}
+	priv, ok := optionPrivilege[option]
+	if !ok {
+		return die("only root can set '%s' config", option)
+	}
+	if err := s.checkVM(c.token, c.vmid(), pool, priv); err != nil || option != "startup" {
+		return err
+	}
+	return s.check(c.token, "/", "Sys.Modify")
+}
+
+func (s *Server) checkStorageAccess(c *call, option, value, defaultStorage string) error {
+	if !isDrive(option) {
+		return nil
+	}
+	d, err := parseDrive(option, value)
+	if err != nil {
+		return badParam(option, "invalid format - "+err.Error())
+	}
+	if id, _, ok := d.fresh(defaultStorage); ok {
+		return s.mayAllocate(c, id)
+	}
+	switch file := d["file"]; {
+	case file == "none":
+		return nil
+	case file == "cdrom":
+		return s.check(c.token, "/", "Sys.Console")
+	case strings.HasPrefix(file, "/"):
+		return die("Only root can pass arbitrary filesystem paths.")
+	}
+	return s.mayUseVolume(c, option, d)
+}
+
+func (s *Server) mayAllocate(c *call, id string) error {
+	if id == "" {
+		return die("no storage ID specified (and no default storage)")
+	}
+	if err := s.check(c.token, "/storage/"+id, "Datastore.AllocateSpace"); err != nil {
+		return err
+	}
+	store, err := s.storage(id)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(store.Content, "images") {
+		return badParam("storage", fmt.Sprintf("storage '%s' does not support vm images", id))
+	}
+	return nil
+}
+
+// mayUseVolume is the rule for attaching something that exists: an ISO needs
+// rights on its storage, a disk image must be the VM's own.
+func (s *Server) mayUseVolume(c *call, option string, d drive) error {
+	id, name, _ := d.volume()
+	if _, err := s.storage(id); err != nil {
+		return err
+	}
+	if strings.HasPrefix(name, "iso/") {
+		return s.checkAny(c.token, "/storage/"+id, "Datastore.AllocateSpace", "Datastore.Audit")
+	}
+	if strings.Contains(name, fmt.Sprintf("vm-%d-", c.vmid())) {
+		return nil
+	}
+	if strings.Contains(name, "/") && !strings.Contains(name, "vm-") {
+		return badParam(option, "content type needs to be 'images' or 'iso'")
+	}
+	return s.check(c.token, "/storage/"+id, "Datastore.Allocate")
+}
+
+// completeNIC asks for the right to the bridge, and gives a device without
+// MAC address a random one.
+func (s *Server) completeNIC(c *call, option string, conf map[string]string) error {
+	keys, err := netKeys.parse(option, conf[option])
+	if err != nil {
+		return badParam(option, "invalid format - "+err.Error())
+	}
+	if bridge := keys["bridge"]; bridge != "" {
+		zone := "/sdn/zones/localnetwork/" + bridge
+		if tag := keys["tag"]; tag != "" {
+			zone += "/" + tag
+		}
+		if err := s.check(c.token, zone, "SDN.Use"); err != nil {
+			return err
+		}
+	}
+	if keys["macaddr"] == "" {
+		keys["macaddr"] = randomMAC()
+	}
+	conf[option] = netKeys.print(keys)
+	return nil
+}
+
+func randomMAC() string {
+	tail := make([]byte, 3)
+	rand.Read(tail)
+	return fmt.Sprintf("BC:24:11:%02X:%02X:%02X", tail[0], tail[1], tail[2])
+}
+
+// reserve writes the placeholder configuration; of several creations of one
+// VMID exactly one gets past it.
+func (n *creation) reserve() error {
+	s := n.srv
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m := s.vms[n.vmid]; m != nil {
+		return die("unable to create VM %d - VM %d already exists on node '%s'", n.vmid, n.vmid, m.node)
+	}
+	m := newMachine(n.vmid, n.node)
+	m.conf["lock"] = "create"
+	m.stats = stats{status: "unknown", due: time.Now().Add(s.cfg.Speed.Scale(s.cfg.Durations.Stats))}
+	s.vms[n.vmid] = m
+	return nil
+}
+
+func (n *creation) work(ctx context.Context, t *task) error {
+	if err := n.build(ctx, t); err != nil {
+		n.srv.mu.Lock()
+		delete(n.srv.vms, n.vmid)
+		n.srv.mu.Unlock()
+		return err
+	}
+	if n.start { // what goes wrong here does not fail the task
+		n.srv.print(t, "Execute autostart")
+		if err := n.srv.start(ctx, n.node, n.vmid); err != nil {
+			n.srv.print(t, "%s", strings.TrimSuffix(err.Error(), "\n"))
+		}
+	}
+	return nil
+}
+
+func (n *creation) build(ctx context.Context, t *task) error {
+	unlock, err := n.srv.lock(ctx, configLock(strconv.Itoa(n.vmid)))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	err = n.fill(ctx, t)
+	if err == nil {
+		return nil
+	}
+	n.srv.free(n.allocated)
+	return fmt.Errorf("unable to create VM %d - %w", n.vmid, err)
+}
+
+// fill makes the disks and writes the final configuration, in the real
+// server's order: tags are asked for before the VM is in its pool.
+func (n *creation) fill(ctx context.Context, t *task) error {
+	if err := n.srv.pause(ctx, n.srv.cfg.Durations.Create); err != nil {
+		return err
+	}
+	if err := n.makeDrives(ctx, t); err != nil {
+		return err
+	}
+	n.complete()
+	if tags, ok := n.conf["tags"]; ok {
+		if err := n.srv.check(n.token, vmPath(n.vmid), "VM.Config.Options"); err != nil {
+			return err
+		}
+		n.conf["tags"] = sortTags(tags)
+	}
+	n.srv.mu.Lock()
+	defer n.srv.mu.Unlock()
+	m := n.srv.vms[n.vmid]
+	m.conf, m.pool = n.conf, n.pool
+	return nil
+}
+
+func (n *creation) makeDrives(ctx context.Context, t *task) error {
+	for _, option := range driveNames {
+		value, ok := n.conf[option]
+		if !ok {
+			continue
+		}
+		made, volid, err := n.srv.makeDrive(ctx, driveJob{n.node, n.vmid, option, value, n.storage})
+		if volid != "" {
+			n.allocated = append(n.allocated, volid)
+		}
+		if err != nil {
+			return err
+		}
+		n.conf[option] = made
+		n.srv.print(t, "%s: successfully created disk '%s'", option, made)
+	}
+	return nil
+}
+
+func (n *creation) complete() {
+	if n.conf["boot"] == "" {
+		n.conf["boot"] = defaultBoot(n.conf)
+	}
+	if n.conf["smbios1"] == "" {
+		n.conf["smbios1"] = "uuid=" + uuid.NewString()
+	}
+	n.conf["vmgenid"] = uuid.NewString()
+	n.conf["meta"] = fmt.Sprintf("creation-qemu=10.1.2,ctime=%d", time.Now().Unix())
+	if d, ok := n.conf["description"]; ok {
+		n.conf["description"] = strings.TrimRight(d, " \t\r\n")
+	}
+}
+
+// sortTags is how the server keeps tags: lower case, sorted, once each.
+func sortTags(tags string) string {
+	list := splitList(strings.ToLower(tags))
+	slices.Sort(list)
+	return strings.Join(slices.Compact(list), ";")
+}

@@ -1,0 +1,94 @@
+package pve
+
+import (
+	"net/http"
+	"strings"
+)
+
+// An endpoint is one method of one path.
+type endpoint struct {
+	method, path string // path may end in "{volume}", which takes the rest
+	access       access
+	params       schema // those of the path included
+	run          func(*call) (any, error)
+	upload       bool
+}
+
+const (
+	get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
+
+	vm    = "/nodes/{node}/qemu/{vmid}"
+	store = "/nodes/{node}/storage/{storage}"
+)
+
+var (
+	power = needs("/vms/{vmid}", "VM.PowerMgmt")
+	audit = needs("/vms/{vmid}", "VM.Audit")
+)
+
+// endpoints is all there is of the API; everything else is not implemented.
+var endpoints = []*endpoint{
+	{get, "/version", anyone, schema{}, getVersion, false},
+	{get, "/access/permissions", anyone, permissionsParams, getPermissions, false},
+	{get, "/cluster/nextid", anyone, schema{"vmid": vmidParam.opt()}, getNextID, false},
+	{get, "/cluster/options", needs("/", "Sys.Audit"), schema{}, getOptions, false},
+	{get, "/cluster/resources", anyone, resourcesParams, getResources, false},
+	{get, "/pools", anyone, poolsParams, getPools, false},
+	{get, "/pools/{poolid}", needs("/pool/{poolid}", "Pool.Audit"), poolParams, getPool, false},
+	{get, "/nodes", anyone, schema{}, getNodes, false},
+	{get, "/nodes/{node}/status", needs("/nodes/{node}", "Sys.Audit"), nodeParams, getNodeStatus, false},
+	{get, "/nodes/{node}/network", anyone, networkParams, getNetwork, false},
+	{get, "/nodes/{node}/storage", anyone, storageListParams, getStorages, false},
+	{get, store + "/content", needsAny("/storage/{storage}", "Datastore.Audit", "Datastore.AllocateSpace"),
+		contentParams, getContent, false},
+	{del, store + "/content/{volume}", anyone, deleteVolumeParams, deleteVolume, false},
+	{post, store + "/upload", needs("/storage/{storage}", "Datastore.AllocateTemplate"), uploadParams, postUpload, true},
+	{post, store + "/download-url", mayDownload, downloadParams, postDownload, false},
+	{get, "/nodes/{node}/tasks", anyone, taskListParams, getTasks, false},
+	{get, "/nodes/{node}/tasks/{upid}/status", anyone, taskParams, getTaskStatus, false},
+	{get, "/nodes/{node}/tasks/{upid}/log", anyone, taskLogParams, getTaskLog, false},
+	{del, "/nodes/{node}/tasks/{upid}", anyone, taskParams, deleteTask, false},
+	{get, "/nodes/{node}/qemu", anyone, vmListParams, getVMs, false},
+	{post, "/nodes/{node}/qemu", anyone, createParams, createVM, false},
+	{del, vm, needs("/vms/{vmid}", "VM.Allocate"), destroyParams, destroyVM, false},
+	{get, vm + "/config", audit, getConfigParams, getConfig, false},
+	{put, vm + "/config", needsAny("/vms/{vmid}", configPrivileges...), putConfigParams, putConfig, false},
+	{post, vm + "/config", needsAny("/vms/{vmid}", configPrivileges...), postConfigParams, postConfig, false},
+	{get, vm + "/pending", audit, vmParams, getPending, false},
+	{get, vm + "/status/current", audit, vmParams, getStatus, false},
+	{post, vm + "/status/start", power, startParams, startVM, false},
+	{post, vm + "/status/stop", power, stopParams, stopVM, false},
+	{post, vm + "/status/shutdown", power, shutdownParams, shutdownVM, false},
+	{post, vm + "/status/reset", power, resetParams, resetVM, false},
+	{get, vm + "/agent/network-get-interfaces", mayAskAgent, vmParams, getAgentInterfaces, false},
+}
+
+// route finds the endpoint of a request and the parameters in its path.
+func route(method, path string) (*endpoint, map[string]string) {
+	for _, e := range endpoints {
+		if params, ok := e.match(path); ok && e.method == method {
+			return e, params
+		}
+	}
+	return nil, nil
+}
+
+func (e *endpoint) match(path string) (map[string]string, bool) {
+	want := strings.Split(strings.Trim(e.path, "/"), "/")
+	have := strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
+	if last := len(want) - 1; want[last] == "{volume}" && len(have) > last {
+		have = append(have[:last:last], strings.Join(have[last:], "/"))
+	}
+	if len(want) != len(have) {
+		return nil, false
+	}
+	params := map[string]string{}
+	for i, part := range want {
+		if name, ok := strings.CutPrefix(part, "{"); ok {
+			params[strings.TrimSuffix(name, "}")] = have[i]
+		} else if part != have[i] {
+			return nil, false
+		}
+	}
+	return params, true
+}

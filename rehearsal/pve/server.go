@@ -1,0 +1,247 @@
+package pve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// workers is how many requests a node works on at once (pvedaemon's default).
+const workers = 3
+
+// A Server is the API of one simulated datacentre. It is safe for concurrent
+// use; Close it when done.
+type Server struct {
+	cfg     Config
+	release release
+	certs   certs
+	spool   string // where uploads arrive, /var/tmp of the real server
+
+	ctx  context.Context // ends with Close; tasks live in it
+	stop context.CancelFunc
+	jobs sync.WaitGroup
+
+	slots map[string]chan struct{} // node -> worker slots
+	locks flocks
+
+	mu      sync.Mutex // guards what follows
+	vms     map[int]*machine
+	volumes map[string]volume
+	tasks   []*task // oldest first
+	pid     int
+}
+
+// New checks cfg, creates the storage directories and the certificates.
+func New(cfg Config) (*Server, error) {
+	cfg = cfg.withDefaults()
+	release, err := parseRelease(cfg.Version)
+	if err != nil {
+		return nil, err
+	}
+	certs, err := newCerts(slices.Concat(cfg.Nodes, cfg.Hosts))
+	if err != nil {
+		return nil, fmt.Errorf("make certificates: %w", err)
+	}
+	s := &Server{
+		cfg: cfg, release: release, certs: certs,
+		spool: filepath.Join(cfg.Dir, "spool"),
+		slots: map[string]chan struct{}{}, locks: flocks{held: map[string]chan struct{}{}},
+		vms: map[int]*machine{}, volumes: map[string]volume{}, pid: 1000,
+	}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	for _, node := range cfg.Nodes {
+		s.slots[node] = make(chan struct{}, workers)
+	}
+	return s, s.makeDirs()
+}
+
+func (s *Server) makeDirs() error {
+	dirs := []string{s.spool}
+	for _, node := range s.cfg.Nodes {
+		for _, store := range s.cfg.Storages {
+			if store.files() {
+				dirs = append(dirs, s.isoDir(node, store))
+			}
+		}
+	}
+	for _, dir := range dirs {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return fmt.Errorf("make storage: %w", err)
+		}
+	}
+	return nil
+}
+
+// Close aborts the running tasks and waits for their ends. Requests that
+// come later find a server without workers.
+func (s *Server) Close() {
+	s.stop()
+	s.jobs.Wait()
+}
+
+// release is a version of the product.
+type release struct{ major, minor int }
+
+// newest admits every property a schema names.
+const newest = 1 << 10
+
+func parseRelease(version string) (release, error) {
+	parts := strings.Split(version, ".")
+	if len(parts) < 2 {
+		return release{}, fmt.Errorf("version %q: want MAJOR.MINOR[.PATCH]", version)
+	}
+	major, err1 := strconv.Atoi(parts[0])
+	minor, err2 := strconv.Atoi(parts[1])
+	if err := errors.Join(err1, err2); err != nil {
+		return release{}, fmt.Errorf("version %q: %w", version, err)
+	}
+	return release{major, minor}, nil
+}
+
+func (r release) before(major, minor int) bool {
+	return r.major < major || r.major == major && r.minor < minor
+}
+
+// A call is one request on its way through an endpoint.
+type call struct {
+	srv    *Server
+	ctx    context.Context
+	token  *Token
+	node   string            // of the path, else the node that answers
+	params map[string]string // verified
+	upload *upload           // of the upload endpoint
+}
+
+// expand fills the parameters into a path template.
+func (c *call) expand(template string) string {
+	for name, value := range c.params {
+		template = strings.ReplaceAll(template, "{"+name+"}", value)
+	}
+	return template
+}
+
+func (c *call) vmid() int { n, _ := strconv.Atoi(c.params["vmid"]); return n }
+
+func (c *call) number(name string, otherwise int) int {
+	if n, err := strconv.Atoi(c.params[name]); err == nil {
+		return n
+	}
+	return otherwise
+}
+
+func (c *call) flag(name string) bool { return c.params[name] == "1" }
+
+// ServeHTTP answers one request. Behind a listener that is not [Server.Serve]'s
+// reason phrases are net/http's.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if plainHTTP(r) {
+		redirect(w, r)
+		return
+	}
+	data, err := s.answer(w, r)
+	var f *failure
+	switch {
+	case err == nil:
+		writeData(w, data)
+	case errors.As(err, &f):
+		s.writeFailure(w, r, f)
+	default:
+		s.writeFailure(w, r, die("%v", err))
+	}
+}
+
+const base = "/api2/json"
+
+func (s *Server) answer(w http.ResponseWriter, r *http.Request) (any, error) {
+	if len(r.TransferEncoding) > 0 {
+		w.Header().Set("Connection", "close")
+		return nil, refuse(http.StatusNotImplemented, "chunked transfer encoding not supported")
+	}
+	if !strings.HasPrefix(r.URL.Path, base+"/") {
+		if r.ContentLength > maxPost {
+			w.Header().Set("Connection", "close")
+			return nil, refuse(http.StatusNotImplemented, "for data too large")
+		}
+		return nil, &failure{status: 500, msg: fmt.Sprintf("no such file '%s'\n", r.URL.Path), bare: true}
+	}
+	token := s.authenticate(r)
+	if token == nil {
+		s.pause(r.Context(), s.cfg.Durations.Unauthorized)
+		return nil, refuse(http.StatusUnauthorized, "Authentication failed!")
+	}
+	e, inPath := route(r.Method, strings.TrimPrefix(r.URL.Path, base))
+	if e != nil && e.upload {
+		w.Header().Set("Connection", "close")
+		return s.answerUpload(r, token, e, inPath)
+	}
+	args, err := readArguments(r)
+	if err != nil {
+		return nil, err
+	}
+	return s.dispatch(r, &call{srv: s, ctx: r.Context(), token: token}, e, inPath, args)
+}
+
+// dispatch does what happens once all parameters are here, in the real
+// server's order: routing, rights, node, schema, work.
+func (s *Server) dispatch(r *http.Request, c *call, e *endpoint, inPath map[string]string, args arguments) (any, error) {
+	if e == nil {
+		return nil, &failure{status: http.StatusNotImplemented,
+			msg: fmt.Sprintf("Method '%s %s' not implemented", r.Method, strings.TrimPrefix(r.URL.Path, base))}
+	}
+	for name, value := range inPath {
+		if _, twice := args.values[name]; twice {
+			return nil, badParam(name, "duplicate parameter (already defined in URI)")
+		}
+		args.values[name] = value
+	}
+	c.params = args.values
+	if s.cfg.OnRequest != nil {
+		s.cfg.OnRequest(r.Method, e.path, maps.Clone(c.params))
+	}
+	if err := e.access(c); err != nil {
+		return nil, err
+	}
+	return s.work(c, e, args)
+}
+
+func (s *Server) work(c *call, e *endpoint, args arguments) (any, error) {
+	c.node = s.cfg.Nodes[0]
+	if node, ok := c.params["node"]; ok {
+		c.node = node
+	}
+	slot := s.slots[c.node]
+	if slot == nil {
+		return nil, die("hostname lookup '%s' failed - failed to get address info for: %s: Name or service not known", c.node, c.node)
+	}
+	select {
+	case slot <- struct{}{}:
+		defer func() { <-slot }()
+	case <-c.ctx.Done():
+		return nil, context.Cause(c.ctx)
+	}
+	s.pause(c.ctx, s.cfg.Durations.Request)
+	if errs := e.params.verify(args.values, args.nested, s.release.major); len(errs) > 0 {
+		return nil, badParams(errs)
+	}
+	return e.run(c)
+}
+
+// pause waits for the scaled d, the end of ctx or of the server.
+func (s *Server) pause(ctx context.Context, d time.Duration) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(s.ctx, func() { cancel(errClosed) })
+	defer stop()
+	defer cancel(nil)
+	return s.cfg.Speed.Sleep(ctx, d)
+}
+
+var errClosed = errors.New("server closed")
