@@ -1,0 +1,214 @@
+package proxmox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/slipway-project/slipway/internal/hint"
+	"github.com/slipway-project/slipway/provision/provider"
+)
+
+// A pveStorage is a line of GET /nodes/{node}/storage.
+type pveStorage struct {
+	Name    text   `json:"storage"`
+	Content text   `json:"content"` // images,iso
+	Shared  flag   `json:"shared"`  // the same on every node
+	Active  flag   `json:"active"`
+	Enabled flag   `json:"enabled"`
+	Free    number `json:"avail"` // bytes
+}
+
+func (s pveStorage) takes(content string) bool {
+	return slices.Contains(strings.Split(string(s.Content), ","), content)
+}
+
+func (p *Provider) storages(ctx context.Context, node string) ([]pveStorage, error) {
+	var all []pveStorage
+	err := p.api.get(ctx, "/nodes/"+node+"/storage", &all)
+	return all, err
+}
+
+// A volume is a line of GET /nodes/{node}/storage/{storage}/content.
+type volume struct {
+	ID   text   `json:"volid"` // local:iso/NAME
+	Size number `json:"size"`  // bytes
+}
+
+func (p *Provider) volumes(ctx context.Context, node string) ([]volume, error) {
+	var all []volume
+	err := p.api.get(ctx, "/nodes/"+node+"/storage/"+p.cfg.Storage.ISO+"/content?content=iso", &all)
+	return all, err
+}
+
+// imageName is a name that the server keeps as it is.
+var imageName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,250}\.iso$`)
+
+// Put uploads img to the ISO storage: once when the places share it,
+// otherwise to each, side by side. progress gets the average of all copies,
+// so that img.Size is the end. What is there in full is not sent again.
+func (p *Provider) Put(ctx context.Context, img provider.Image, places []string, progress func(sent int64)) (string, error) {
+	if !imageName.MatchString(img.Name) {
+		return "", fmt.Errorf("store image %q: its name is not one that Proxmox VE keeps", img.Name)
+	}
+	targets, err := p.targets(ctx, places)
+	if err != nil {
+		return "", fmt.Errorf("store image %s: %w", img.Name, err)
+	}
+	ref := p.cfg.Storage.ISO + ":iso/" + img.Name
+	count := averaged(len(targets), progress)
+	group, ctx := errgroup.WithContext(ctx)
+	for _, node := range targets {
+		group.Go(func() error { return p.putOn(ctx, node, ref, img, count) })
+	}
+	if err := group.Wait(); err != nil {
+		return "", fmt.Errorf("store image %s: %w", img.Name, err)
+	}
+	return ref, nil
+}
+
+// averaged returns what takes the bytes newly sent of any copy.
+func averaged(copies int, progress func(int64)) func(int64) {
+	var total atomic.Int64
+	return func(sent int64) {
+		if now := total.Add(sent); progress != nil {
+			progress(now / int64(copies))
+		}
+	}
+}
+
+// targets are the nodes to upload to: one when the storage is shared.
+func (p *Provider) targets(ctx context.Context, places []string) ([]string, error) {
+	places = slices.Compact(slices.Sorted(slices.Values(places)))
+	if len(places) == 0 {
+		return nil, errors.New("no node needs it")
+	}
+	all, err := p.storages(ctx, places[0])
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range all {
+		if string(s.Name) == p.cfg.Storage.ISO && bool(s.Shared) {
+			return places[:1], nil
+		}
+	}
+	return places, nil
+}
+
+func (p *Provider) putOn(ctx context.Context, node, ref string, img provider.Image, count func(int64)) error {
+	there, err := p.stored(ctx, node, ref, img.Size)
+	if err != nil || there {
+		count(img.Size)
+		return err
+	}
+	err = p.api.surely(ctx, func() error {
+		handle, err := p.api.upload(ctx, node, p.cfg.Storage.ISO, img, count)
+		if err != nil {
+			return err
+		}
+		return p.api.finish(ctx, handle, imageTask)
+	})
+	if err != nil {
+		return err
+	}
+	there, err = p.stored(ctx, node, ref, img.Size)
+	if err == nil && !there {
+		err = fmt.Errorf("node %q took it, but storage %q does not list %d bytes of it", node, p.cfg.Storage.ISO, img.Size)
+	}
+	return err
+}
+
+// stored reports whether ref is there in full. PVE keeps no checksums: the
+// digest is in the name.
+func (p *Provider) stored(ctx context.Context, node, ref string, size int64) (bool, error) {
+	all, err := p.volumes(ctx, node)
+	return slices.ContainsFunc(all, func(v volume) bool {
+		return string(v.ID) == ref && int64(v.Size) == size
+	}), err
+}
+
+// Drop deletes an image from every node's ISO storage. Nothing here asks
+// whether a machine still has it in its tray, and neither does PVE.
+func (p *Provider) Drop(ctx context.Context, ref string) error {
+	nodes, err := p.placeable(ctx)
+	if err != nil {
+		return fmt.Errorf("drop image %s: %w", ref, err)
+	}
+	for _, node := range nodes {
+		if err := p.dropFrom(ctx, node, ref); err != nil {
+			return fmt.Errorf("drop image %s: %w", ref, err)
+		}
+	}
+	return nil
+}
+
+func (p *Provider) dropFrom(ctx context.Context, node, ref string) error {
+	there, err := p.lists(ctx, node, ref)
+	if err != nil || !there {
+		return err
+	}
+	path := "/nodes/" + node + "/storage/" + p.cfg.Storage.ISO + "/content/" + url.PathEscape(ref)
+	err = p.api.surely(ctx, func() error {
+		handle, err := p.api.delete(ctx, path, nil)
+		if err != nil {
+			return err
+		}
+		return p.api.finish(ctx, handle, imageTask)
+	})
+	if errors.Is(err, Forbidden) {
+		return hint.With(fmt.Errorf("%w: %w", provider.ErrMayNot, err), p.mayNotDrop(node, ref))
+	}
+	if there, seen := p.lists(ctx, node, ref); seen == nil && !there {
+		return nil
+	}
+	return err
+}
+
+func (p *Provider) mayNotDrop(node, ref string) string {
+	return fmt.Sprintf("it was left on node %s; remove it there with `pvesm free %s`, or give the token Datastore.Allocate on /storage/%s",
+		node, ref, p.cfg.Storage.ISO)
+}
+
+func (p *Provider) lists(ctx context.Context, node, ref string) (bool, error) {
+	all, err := p.volumes(ctx, node)
+	return slices.ContainsFunc(all, func(v volume) bool { return string(v.ID) == ref }), err
+}
+
+// Images lists the images that owner's cluster has on any node, sorted.
+func (p *Provider) Images(ctx context.Context, owner provider.Mark) ([]string, error) {
+	nodes, err := p.placeable(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list images of %s: %w", owner.Cluster, err)
+	}
+	var refs []string
+	for _, node := range nodes {
+		all, err := p.volumes(ctx, node)
+		if err != nil {
+			return nil, fmt.Errorf("list images of %s: %w", owner.Cluster, err)
+		}
+		for _, v := range all {
+			if imageOf(string(v.ID), owner.Cluster) {
+				refs = append(refs, string(v.ID))
+			}
+		}
+	}
+	slices.Sort(refs)
+	return slices.Compact(refs), nil
+}
+
+var imageDigest = regexp.MustCompile(`^[0-9a-f]{12}\.iso$`)
+
+// imageOf tells the images of a cluster from those of another whose name
+// begins alike.
+func imageOf(ref, cluster string) bool {
+	_, name, _ := strings.Cut(ref, ":iso/")
+	rest, ok := strings.CutPrefix(name, "slipway-"+cluster+"-")
+	return ok && imageDigest.MatchString(rest)
+}

@@ -1,0 +1,129 @@
+package proxmox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/slipway-project/slipway/provision/provider"
+)
+
+const (
+	firstPoll  = 200 * time.Millisecond
+	lastPoll   = 2 * time.Second
+	blindness  = time.Minute      // how long a task may be out of sight
+	vmTask     = 10 * time.Minute // create, start, stop, destroy
+	imageTask  = 30 * time.Minute // copying or deleting an ISO
+	logTail    = 5                // lines
+	logPageMax = 5000             // lines asked for
+)
+
+// A TaskError is a task that ended otherwise than well.
+type TaskError struct {
+	UPID string
+	Node string
+	Type string   // qmcreate
+	Text string   // exit status, in PVE's words
+	Log  []string // the last lines of its log
+}
+
+// Error returns PVE's words and the handle to look the task up by.
+func (e *TaskError) Error() string {
+	return fmt.Sprintf("task %s on node %q: %s (%s)", e.Type, e.Node, oneLine(e.Text), e.UPID)
+}
+
+// Unwrap classifies the text, so that errors.Is finds its [Kind].
+func (e *TaskError) Unwrap() error { return newError(0, e.Text, nil) }
+
+// finish waits for the task that a call has begun, having given its handle
+// to the engine's journal. A call that was carried out at once has none.
+func (c *client) finish(ctx context.Context, handle string, within time.Duration) error {
+	if handle == "" {
+		return nil
+	}
+	task, err := parseUPID(handle)
+	if err != nil {
+		return err
+	}
+	if err := provider.Record(ctx, handle); err != nil {
+		return err
+	}
+	return c.wait(ctx, task, within)
+}
+
+type taskStatus struct {
+	Status text `json:"status"`     // running, stopped
+	Exit   text `json:"exitstatus"` // OK, WARNINGS: 2, or what went wrong
+}
+
+// wait looks at a task until it has ended. Warnings are a success: callers
+// verify the state they wanted.
+func (c *client) wait(ctx context.Context, task upid, within time.Duration) error {
+	limit := c.pace.Budget(within)
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("task %s still runs after %s", task.text, limit))
+	defer cancel()
+	seen := time.Now()
+	for delay := firstPoll; ; delay = min(delay*3/2, lastPoll) {
+		var now taskStatus
+		err := c.get(ctx, task.path()+"/status", &now)
+		switch {
+		case err == nil && now.Status == "stopped":
+			return c.verdict(ctx, task, string(now.Exit))
+		case err == nil:
+			seen = time.Now()
+		case !passing(err) || time.Since(seen) > c.pace.Budget(blindness):
+			return fmt.Errorf("wait for task %s: %w", task.text, err)
+		}
+		if stopped := c.pace.Wait(ctx, delay); stopped != nil {
+			return errors.Join(stopped, err)
+		}
+	}
+}
+
+func (c *client) verdict(ctx context.Context, task upid, exit string) error {
+	if exit == "OK" || strings.HasPrefix(exit, "WARNINGS") {
+		return nil
+	}
+	failed := &TaskError{UPID: task.text, Node: task.node, Type: task.kind, Text: exit, Log: c.log(ctx, task)}
+	return advised(failed, newError(0, exit, nil))
+}
+
+// log returns the end of a task's log, or nothing: it only decorates an error.
+func (c *client) log(ctx context.Context, task upid) []string {
+	var lines []struct {
+		T text `json:"t"`
+	}
+	if c.get(ctx, fmt.Sprintf("%s/log?limit=%d", task.path(), logPageMax), &lines) != nil {
+		return nil
+	}
+	var tail []string
+	for _, line := range lines[max(0, len(lines)-logTail):] {
+		tail = append(tail, string(line.T))
+	}
+	return tail
+}
+
+// runningTask finds the running task of a type for a guest that user, which
+// is a token's id, has begun.
+func (c *client) runningTask(ctx context.Context, node, kind, user string, vmid int) (task upid, ok bool, err error) {
+	var tasks []struct {
+		UPID   text   `json:"upid"`
+		Status text   `json:"status"`  // of tasks that have ended
+		End    number `json:"endtime"` // likewise
+	}
+	path := fmt.Sprintf("/nodes/%s/tasks?vmid=%d&typefilter=%s&source=all", node, vmid, kind)
+	if err := c.get(ctx, path, &tasks); err != nil {
+		return upid{}, false, err
+	}
+	for _, t := range tasks {
+		if t.End != 0 || (t.Status != "" && t.Status != "RUNNING" && t.Status != "running") {
+			continue
+		}
+		if task, err := parseUPID(string(t.UPID)); err == nil && task.user == user {
+			return task, true, nil
+		}
+	}
+	return upid{}, false, nil
+}

@@ -1,0 +1,46 @@
+package proxmox
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/slipway-project/slipway/provision/provider"
+)
+
+// Insert puts the image ref (STORAGE:iso/NAME) into the CD tray of m's
+// virtual machine, running or not.
+func (p *Provider) Insert(ctx context.Context, m provider.Machine, ref string) error {
+	if err := p.setTray(ctx, m, ref, ref+",media=cdrom"); err != nil {
+		return fmt.Errorf("insert %s into machine %s: %w", ref, m.Name, err)
+	}
+	return nil
+}
+
+// Eject empties the tray.
+func (p *Provider) Eject(ctx context.Context, m provider.Machine) error {
+	if err := p.setTray(ctx, m, "", emptyTray); err != nil {
+		return fmt.Errorf("eject from machine %s: %w", m.Name, err)
+	}
+	return nil
+}
+
+func (p *Provider) setTray(ctx context.Context, m provider.Machine, ref, line string) error {
+	v, err := p.owned(ctx, m)
+	if err != nil || v.media() == ref {
+		return err
+	}
+	err = p.api.surely(ctx, func() error {
+		return p.api.put(ctx, v.path()+"/config", map[string]any{traySlot: line})
+	})
+	if err != nil {
+		return err
+	}
+	now, seen := p.read(ctx, v.node, v.id)
+	if seen != nil {
+		return seen
+	}
+	if now.media() != ref {
+		return fmt.Errorf("the tray of VM %d holds %q still", v.id, now.media())
+	}
+	return nil
+}

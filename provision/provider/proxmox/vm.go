@@ -1,0 +1,274 @@
+package proxmox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/slipway-project/slipway/internal/hint"
+	"github.com/slipway-project/slipway/provision/provider"
+)
+
+// Where things are in a virtual machine of ours.
+const (
+	diskSlot      = "scsi0"
+	traySlot      = "ide2"
+	emptyTray     = "none,media=cdrom"
+	bootOrder     = "order=" + diskSlot + ";" + traySlot // an empty disk falls through to the CD
+	defaultBridge = "vmbr0"
+	ourTag        = "slipway"
+)
+
+// A guest is a line of GET /cluster/resources?type=vm. Name and status may
+// be ten seconds old; the id and the node are as they are now.
+type guest struct {
+	VMID   number `json:"vmid"`
+	Type   text   `json:"type"` // qemu, lxc: they share the ids
+	Node   text   `json:"node"`
+	Name   text   `json:"name"`
+	Status text   `json:"status"`
+	Pool   text   `json:"pool"`
+	Tags   text   `json:"tags"`
+}
+
+func (p *Provider) guests(ctx context.Context) ([]guest, error) {
+	var all []guest
+	err := p.api.get(ctx, "/cluster/resources?type=vm", &all)
+	return all, err
+}
+
+// locate finds a guest by its id, wherever it is now.
+func (p *Provider) locate(ctx context.Context, vmid int) (guest, bool, error) {
+	all, err := p.guests(ctx)
+	if err != nil {
+		return guest{}, false, err
+	}
+	i := slices.IndexFunc(all, func(g guest) bool { return int(g.VMID) == vmid })
+	if i < 0 {
+		return guest{}, false, nil
+	}
+	return all[i], true, nil
+}
+
+// A vm is a virtual machine with its configuration.
+type vm struct {
+	id     int
+	node   string
+	config map[string]text
+}
+
+func (v vm) path() string { return fmt.Sprintf("/nodes/%s/qemu/%d", v.node, v.id) }
+
+func (p *Provider) read(ctx context.Context, node string, vmid int) (vm, error) {
+	v := vm{id: vmid, node: node}
+	return v, p.api.get(ctx, v.path()+"/config", &v.config)
+}
+
+// owner says whose the machine is; a mark that names another id is a copy.
+func (v vm) owner() (ownership, bool) {
+	o, ok := parseDescription(string(v.config["description"]))
+	return o, ok && o.vmid == v.id
+}
+
+func (v vm) belongsTo(m provider.Machine) bool {
+	o, ok := v.owner()
+	return ok && m.Mark.Owns(o.mark) && o.name == m.Name
+}
+
+var (
+	errGone    = errors.New("it is gone")
+	errForeign = errors.New("it does not carry this cluster's mark")
+)
+
+// owned returns the virtual machine of m after looking at its mark; every
+// call that changes one goes through here. It follows a machine that was
+// moved to another node.
+func (p *Provider) owned(ctx context.Context, m provider.Machine) (vm, error) {
+	vmid, err := strconv.Atoi(m.ID)
+	if err != nil {
+		return vm{}, fmt.Errorf("machine %s: %q is not a VMID", m.Name, m.ID)
+	}
+	v, err := p.readAnywhere(ctx, m.Place, vmid)
+	if err != nil {
+		return vm{}, fmt.Errorf("machine %s (VM %d): %w", m.Name, vmid, err)
+	}
+	if !v.belongsTo(m) {
+		return v, hint.With(fmt.Errorf("machine %s (VM %d): %w", m.Name, vmid, errForeign),
+			"it was not touched; look at its description in the web interface")
+	}
+	return v, nil
+}
+
+// readAnywhere tries the node where the machine was made first. To a token
+// confined to a pool, gone looks like forbidden: the list of guests decides.
+func (p *Provider) readAnywhere(ctx context.Context, place string, vmid int) (vm, error) {
+	var before error
+	if place != "" {
+		v, err := p.read(ctx, place, vmid)
+		if err == nil || !errors.Is(err, NotFound) && !errors.Is(err, Forbidden) && !errors.Is(err, Unavailable) {
+			return v, err
+		}
+		before = err
+	}
+	g, there, err := p.locate(ctx, vmid)
+	switch {
+	case err != nil:
+		return vm{}, err
+	case !there:
+		return vm{}, errGone
+	case g.Type != "qemu":
+		return vm{}, errForeign
+	case string(g.Node) == place:
+		return vm{}, before
+	}
+	return p.read(ctx, string(g.Node), vmid)
+}
+
+// machine translates a configuration; Power is not part of it.
+func (v vm) machine() provider.Machine {
+	o, _ := v.owner()
+	node, _, _ := strings.Cut(o.name, ".")
+	m := provider.Machine{
+		Node: node, Name: o.name, Mark: o.mark, ID: strconv.Itoa(v.id), Place: v.node,
+		CPUs: v.count("cores") * v.count("sockets"), Memory: v.memory(), Disk: v.diskGiB(),
+		UUID: v.uuid(), NICs: v.nics(), Media: v.media(), Tags: tagList(v.config["tags"]),
+	}
+	m.Adrift = v.astray(o)
+	return m
+}
+
+func (v vm) count(key string) int {
+	n, err := strconv.Atoi(string(v.config[key]))
+	if err != nil {
+		return 1
+	}
+	return n
+}
+
+func (v vm) memory() int {
+	props := properties(v.config["memory"])
+	n, err := strconv.Atoi(props["current"] + props[""])
+	if err != nil {
+		return 512 // PVE's default
+	}
+	return n
+}
+
+func (v vm) uuid() uuid.UUID {
+	id, err := uuid.Parse(properties(v.config["smbios1"])["uuid"])
+	if err != nil {
+		return uuid.Nil
+	}
+	return id
+}
+
+var sizeShape = regexp.MustCompile(`^(\d+)([KMGT]?)$`)
+
+// diskGiB rounds down; 0 when there is no disk or its size is not told.
+func (v vm) diskGiB() int {
+	m := sizeShape.FindStringSubmatch(properties(v.config[diskSlot])["size"])
+	if m == nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(m[1])
+	switch m[2] {
+	case "T":
+		return n << 10
+	case "G":
+		return n
+	case "M":
+		return n >> 10
+	case "K":
+		return n >> 20
+	}
+	return n >> 30
+}
+
+func (v vm) media() string {
+	image := properties(v.config[traySlot])[""]
+	if image == "none" || image == "cdrom" {
+		return ""
+	}
+	return image
+}
+
+func (v vm) nics() []provider.NIC {
+	var nics []provider.NIC
+	for i := range 32 {
+		line, ok := v.config["net"+strconv.Itoa(i)]
+		if !ok {
+			continue
+		}
+		nics = append(nics, parseNIC(line))
+	}
+	return nics
+}
+
+var nicModels = []string{"virtio", "e1000", "e1000e", "vmxnet3", "rtl8139", "macaddr"}
+
+func parseNIC(line text) provider.NIC {
+	props := properties(line)
+	nic := provider.NIC{Bridge: props["bridge"]}
+	nic.VLAN, _ = strconv.Atoi(props["tag"])
+	nic.MTU, _ = strconv.Atoi(props["mtu"])
+	for _, model := range nicModels {
+		if mac, err := net.ParseMAC(props[model]); err == nil {
+			nic.MAC = mac
+		}
+	}
+	return nic
+}
+
+func tagList(s text) []string {
+	return strings.FieldsFunc(string(s), func(r rune) bool { return r == ';' || r == ',' || r == ' ' })
+}
+
+// astray lists what was changed behind slipway's back, as far as the
+// configuration alone tells.
+func (v vm) astray(o ownership) []string {
+	var found []string
+	if name := string(v.config["name"]); name != o.name {
+		found = append(found, fmt.Sprintf("it was renamed to %q", name))
+	}
+	if boot := string(v.config["boot"]); boot != bootOrder {
+		found = append(found, fmt.Sprintf("its boot order is %q, not %q", boot, bootOrder))
+	}
+	if v.config[diskSlot] == "" {
+		found = append(found, "it has no disk "+diskSlot)
+	}
+	if lock := v.config["lock"]; lock != "" {
+		found = append(found, fmt.Sprintf("it is locked (%s)", lock))
+	}
+	return found
+}
+
+// differences lists where got is not what was asked.
+func differences(asked, got provider.Machine) []string {
+	var found []string
+	differ := func(what string, asked, got any) {
+		if asked != got {
+			found = append(found, fmt.Sprintf("%s: asked for %v, it has %v", what, asked, got))
+		}
+	}
+	differ("vCPUs", asked.CPUs, got.CPUs)
+	differ("memory in MiB", asked.Memory, got.Memory)
+	differ("disk in GiB", asked.Disk, got.Disk)
+	differ("SMBIOS UUID", asked.UUID, got.UUID)
+	differ("network devices", nicList(asked.NICs), nicList(got.NICs))
+	return found
+}
+
+func nicList(nics []provider.NIC) string {
+	lines := make([]string, len(nics))
+	for i, nic := range nics {
+		lines[i] = nicLine(nic)
+	}
+	return strings.Join(lines, " ")
+}
