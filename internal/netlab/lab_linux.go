@@ -50,20 +50,20 @@ func (l *Lab) Datacentre() *Namespace { return l.datacentre }
 // Home is the network namespace of the process. The Lab closes it.
 func (l *Lab) Home() *Namespace { return l.home }
 
-// AddSegment makes a network segment: a bridge on which the datacentre has the
-// given addresses, each with the length of its network's prefix.
+// AddSegment makes a network segment, unless it is there already: a bridge on
+// which the datacentre gets the given addresses, each with the length of its
+// network's prefix.
 func (l *Lab) AddSegment(name string, addrs ...netip.Prefix) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.segments[name] != nil {
-		return fmt.Errorf("segment %q: already there", name)
+	if l.segments[name] == nil {
+		bridge, err := l.addBridge()
+		if err != nil {
+			return fmt.Errorf("segment %q: %w", name, err)
+		}
+		l.segments[name] = bridge
 	}
-	bridge, err := l.addBridge()
-	if err != nil {
-		return fmt.Errorf("segment %q: %w", name, err)
-	}
-	l.segments[name] = bridge
-	return l.datacentre.address(bridge, addrs)
+	return wrap("segment "+name, l.datacentre.address(l.segments[name], addrs))
 }
 
 func (l *Lab) addBridge() (netlink.Link, error) {
@@ -83,13 +83,6 @@ func (l *Lab) addBridge() (netlink.Link, error) {
 func (l *Lab) name(prefix string) string {
 	l.serial++
 	return fmt.Sprintf("%s%d", prefix, l.serial)
-}
-
-// HasSegment reports whether there is a segment of that name.
-func (l *Lab) HasSegment(name string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.segments[name] != nil
 }
 
 // AddRemote gives the datacentre an address that lies in no segment; whoever

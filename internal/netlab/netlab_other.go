@@ -36,9 +36,6 @@ func (*Lab) Home() *Namespace { return nil }
 // AddSegment is not possible here.
 func (*Lab) AddSegment(string, ...netip.Prefix) error { return ErrUnsupported }
 
-// HasSegment is not possible here.
-func (*Lab) HasSegment(string) bool { return false }
-
 // AddRemote is not possible here.
 func (*Lab) AddRemote(netip.Addr) error { return ErrUnsupported }
 
