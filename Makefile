@@ -1,0 +1,65 @@
+# `make demo` and `make test` are the two commands a newcomer types; each
+# brings what it needs (client tools and haproxy only).
+SHELL := /bin/bash
+.DEFAULT_GOAL := build
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+GO      ?= go
+SPEC    ?= examples/proxmox-ha/cluster.hcl
+
+.PHONY: build demo test test-unit test-net test-rehearse test-nightly fuzz fuzz-long lint bench golden docs tools clean
+
+build: ## the binary, bin/slipway
+	@mkdir -p bin
+	$(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/slipway ./cmd/slipway
+
+demo: tools build ## rehearse the classic cluster: 3 control plane + 2 workers on Proxmox
+	bin/slipway rehearse -f $(SPEC)
+
+test: tools build ## everything, with the seconds of each part
+	@tools/timed unit      $(MAKE) --no-print-directory test-unit
+	@tools/timed network   $(MAKE) --no-print-directory test-net
+	@tools/timed rehearsal $(MAKE) --no-print-directory test-rehearse
+	@tools/timed fuzz      $(MAKE) --no-print-directory fuzz
+	@tools/timed lint      $(MAKE) --no-print-directory lint
+	@tools/timed --sum
+
+test-unit: ## unit tests with the race detector
+	$(GO) test -race -shuffle=on ./...
+
+test-net: ## tests in network namespaces of their own
+	$(GO) test -race -shuffle=on -tags nettest -run 'Net|World|Lab' ./internal/netlab ./rehearsal ./dnsserver ./loadbalancer ./provision/services
+
+test-rehearse: build ## the examples through the real `up` and `down`
+	$(GO) test -tags rehearse -timeout 20m ./cmd/slipway -run Rehears
+
+test-nightly: tools build ## what takes longer
+	$(GO) test -race -shuffle=on -count=2 ./...
+	$(GO) test -tags 'rehearse nightly' -timeout 80m ./cmd/slipway -run Rehears
+	$(MAKE) --no-print-directory fuzz FUZZTIME=5m
+
+FUZZTIME ?= 3s
+fuzz: ## every fuzz target for a few seconds
+	GO=$(GO) FUZZTIME=$(FUZZTIME) tools/fuzz
+
+lint: ## format, vet, staticcheck and the rules of the house
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet -tags 'rehearse nightly' ./...
+	$(GO) tool -modfile=tools/go.mod staticcheck -tags 'rehearse nightly' ./...
+	GOOS=darwin GOARCH=arm64 $(GO) build -o /dev/null ./cmd/slipway
+	GOOS=linux GOARCH=arm64 $(GO) build -o /dev/null ./cmd/slipway
+
+bench: ## benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+golden: ## rewrite golden files; read the diff like code
+	$(GO) test ./loadbalancer ./templates ./provision/plan ./provision/services -update
+
+docs: build ## the pages that are generated from code
+	bin/slipway docs docs
+
+tools: ## install the client tools that are missing
+	@tools/install
+
+clean:
+	rm -rf bin .cache
