@@ -45,6 +45,9 @@ type Host struct {
 	Node     string    // control-0
 	Hostname string    // control-0.mycluster.lab.test
 	Role     Role
+	CPUs     int // 0: not known; so with the next two
+	Memory   int // MiB
+	Disk     int // GiB
 	NICs     []HostNIC
 }
 
