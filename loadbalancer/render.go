@@ -1,0 +1,129 @@
+package loadbalancer
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/slipway-project/slipway/internal/hint"
+	"github.com/slipway-project/slipway/templates"
+)
+
+// An Env is what a configuration depends on besides a Config.
+type Env struct {
+	Version Version // of the haproxy that will read it
+	RunDir  string  // absolute, at most 80 bytes; sockets and server states
+	MaxConn int     // connections in all; see [MaxConn]
+}
+
+// maxRunDir leaves room for the socket names in the 108 bytes of sun_path;
+// haproxy binds under a longer, temporary name first.
+const maxRunDir = 80
+
+// machineMaxConn bounds the machine config server's frontend: a cluster boots
+// few machines at a time.
+const machineMaxConn = 500
+
+// A kind holds what a Check stands for. Time to removal, worst case: 5.5 s for
+// a hung API server (the OpenShift documentation allows 30 s).
+type kind struct {
+	templates.HAProxyCheck
+	bySource     bool
+	cutDown      bool
+	watchTraffic bool
+	maxConn      int
+}
+
+var checks = map[Check]kind{
+	// verify none is right: the check speaks to an address, before anybody
+	// holds the cluster's CA.
+	CheckAPI: {
+		HAProxyCheck: templates.HAProxyCheck{
+			Path: "/readyz", TLS: true, Fall: 2, Rise: 2,
+			Every: 2 * time.Second, Fast: 500 * time.Millisecond, Down: 2 * time.Second,
+		},
+		cutDown: true, watchTraffic: true,
+	},
+	// No cutting of sessions: fetching an ignition config is long on slow links.
+	CheckMachine: {
+		HAProxyCheck: templates.HAProxyCheck{
+			Path: "/healthz", TLS: true, Fall: 2, Rise: 1,
+			Every: 5 * time.Second, Fast: time.Second, Down: 2 * time.Second,
+		},
+		maxConn: machineMaxConn,
+	},
+	// The router itself says when it drains (OpenShift: port 1936).
+	CheckRouter: {
+		HAProxyCheck: templates.HAProxyCheck{
+			Path: "/healthz/ready", Port: 1936, Fall: 2, Rise: 2,
+			Every: 5 * time.Second, Fast: time.Second, Down: 2 * time.Second,
+		},
+		bySource: true,
+	},
+}
+
+// Render returns the HAProxy configuration for c. It uses nothing newer than
+// HAProxy 2.4, the oldest version accepted.
+func Render(c Config, env Env) ([]byte, error) {
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("load balancer: %w", err)
+	}
+	if err := env.validate(); err != nil {
+		return nil, err
+	}
+	data := templates.HAProxyData{MaxConn: env.MaxConn, RunDir: env.RunDir}
+	for i, f := range c.Frontends {
+		data.Frontends = append(data.Frontends, f.data(c.Frontends[:i], env))
+	}
+	return templates.HAProxy(data)
+}
+
+func (e Env) validate() error {
+	if e.Version.Less(Oldest) {
+		return tooOld(e.Version)
+	}
+	if len(e.RunDir) > maxRunDir || !templates.ValidPath(e.RunDir) {
+		return hint.With(fmt.Errorf("run directory %q cannot hold haproxy's sockets", e.RunDir),
+			fmt.Sprintf("use an absolute path of letters, digits, . _ + @ : , = - and at most %d bytes", maxRunDir))
+	}
+	return nil
+}
+
+func (f Frontend) data(before []Frontend, env Env) templates.HAProxyFrontend {
+	k := checks[f.Check]
+	d := templates.HAProxyFrontend{
+		Name: f.Name, Bind: f.Bind, Allow: f.Allow, BySource: k.bySource, Check: k.HAProxyCheck, CutDown: k.cutDown,
+		// With one server there is nothing to fail over to: marking it down
+		// for a few refused connects would only turn slow into refused.
+		WatchTraffic: k.watchTraffic && len(f.Members) > 1,
+	}
+	if k.maxConn > 0 {
+		d.MaxConn = min(k.maxConn, env.MaxConn)
+	}
+	for _, m := range f.Members {
+		d.Servers = append(d.Servers, templates.HAProxyServer{Name: m.Name, Address: m.Address, Track: tracked(f, m, before)})
+	}
+	return d
+}
+
+// tracked names the earlier frontend whose checks already tell the health of
+// m, which is so when the check has a port of its own: one probe a router.
+func tracked(f Frontend, m Member, before []Frontend) string {
+	if checks[f.Check].Port == 0 {
+		return ""
+	}
+	for _, b := range before {
+		if b.Check == f.Check && b.checks(m) {
+			return b.Name
+		}
+	}
+	return ""
+}
+
+func (f Frontend) checks(m Member) bool {
+	for _, own := range f.Members {
+		if own.Name == m.Name && own.Address.Addr() == m.Address.Addr() {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,203 @@
+package loadbalancer
+
+import (
+	"cmp"
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ask sends one command to one of haproxy's sockets and returns the answer.
+func ask(ctx context.Context, socket, command string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	answer, err := exchange(ctx, socket, command)
+	if err != nil {
+		return "", fmt.Errorf("ask haproxy to %s: %w", command, err)
+	}
+	return answer, nil
+}
+
+// exchange closes its sending side, without which the master's socket keeps
+// waiting for more.
+func exchange(ctx context.Context, socket, command string) (string, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", socket)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if _, err := io.WriteString(conn, command+"\n"); err != nil {
+		return "", err
+	}
+	if err := conn.(*net.UnixConn).CloseWrite(); err != nil {
+		return "", err
+	}
+	answer, err := io.ReadAll(io.LimitReader(conn, 4<<20))
+	return string(answer), err
+}
+
+// A Server is a member as haproxy sees it.
+type Server struct {
+	Frontend string         `json:"frontend"`
+	Name     string         `json:"name"`
+	Address  netip.AddrPort `json:"address"`
+	Up       bool           `json:"up"`       // takes new connections
+	State    string         `json:"state"`    // UP, UP 1/2 (in doubt), DOWN, DOWN 1/2, MAINT, DRAIN
+	Since    time.Time      `json:"since"`    // of the last change between up and down
+	Check    string         `json:"check"`    // L7OK 200, L4CON Connection refused ...; of the tracked server when one is tracked
+	Sessions int            `json:"sessions"` // open now
+}
+
+// parseStat reads the answer to "show stat" (management guide 9.1), of which
+// only servers are kept; now is when it was asked.
+func parseStat(answer string, now time.Time) ([]Server, error) {
+	r := csv.NewReader(strings.NewReader(strings.TrimPrefix(answer, "# ")))
+	r.FieldsPerRecord = -1
+	rows, err := r.ReadAll()
+	if err != nil || len(rows) == 0 {
+		return nil, errors.Join(errors.New("haproxy's statistics are not readable"), err)
+	}
+	checks := map[string]string{}
+	for _, row := range rows[1:] {
+		f := fields(rows[0], row)
+		checks[f["pxname"]+"/"+f["svname"]] = f.lastCheck()
+	}
+	var servers []Server
+	for _, row := range rows[1:] {
+		f := fields(rows[0], row)
+		if f["type"] != statServer {
+			continue
+		}
+		s, err := f.server(now)
+		if err != nil {
+			return nil, err
+		}
+		s.Check = checks[cmp.Or(f["tracked"], s.Frontend+"/"+s.Name)]
+		servers = append(servers, s)
+	}
+	return servers, nil
+}
+
+// statServer is the type of the rows about servers.
+const statServer = "2"
+
+// A record is a row of a table by the names of its columns.
+type record map[string]string
+
+func fields(names, values []string) record {
+	f := record{}
+	for i, name := range names {
+		if i < len(values) {
+			f[name] = values[i]
+		}
+	}
+	return f
+}
+
+func (f record) server(now time.Time) (Server, error) {
+	address, err := netip.ParseAddrPort(f["addr"])
+	if err != nil {
+		return Server{}, fmt.Errorf("haproxy's statistics of server %s/%s: %w", f["pxname"], f["svname"], err)
+	}
+	return Server{
+		Frontend: f["pxname"], Name: f["svname"], Address: address,
+		State: f["status"], Up: strings.HasPrefix(f["status"], "UP") || f["status"] == "no check",
+		Since:    now.Add(-time.Duration(f.number("lastchg")) * time.Second).Truncate(time.Second),
+		Sessions: f.number("scur"),
+	}, nil
+}
+
+func (f record) number(name string) int {
+	n, err := strconv.ParseInt(f[name], 10, 32)
+	if err != nil {
+		return 0 // an empty column: not counted for this server
+	}
+	return int(n)
+}
+
+// lastCheck joins what tells why a server is up or down: the status, which
+// starts with * while a check is under way, the HTTP status, the system's word.
+func (f record) lastCheck() string {
+	words := []string{strings.TrimPrefix(f["check_status"], "* "), f["check_code"], f["last_chk"]}
+	return strings.Join(strings.Fields(strings.Join(words, " ")), " ")
+}
+
+// A procs is what the master says of itself and its workers.
+type procs struct {
+	worker  int // pid of the current one
+	reloads int // since the master started
+	failed  int // reloads in a row that failed; always 0 before HAProxy 2.5
+}
+
+// parseProcs reads the master's answer to "show proc" (management guide 9.4).
+func parseProcs(answer string) (procs, error) {
+	head, workers, ok := strings.Cut(answer, "# workers\n")
+	_, master, found := strings.Cut(head, " master ")
+	if !ok || !found {
+		return procs{}, errors.New("haproxy's master does not tell of its processes")
+	}
+	var p procs
+	fmt.Sscanf(strings.TrimSpace(master), "%d [failed: %d]", &p.reloads, &p.failed)
+	if n, _ := fmt.Sscanf(workers, "%d worker", &p.worker); n == 0 {
+		return p, errors.New("haproxy has no worker")
+	}
+	return p, nil
+}
+
+// stateVersion begins a state file: the version of its format (management
+// guide 9.3, show servers state).
+const stateVersion = "1\n"
+
+// stateFile makes the file that a new worker learns the servers' states from
+// out of the old one's answer to "show servers state". Only members of c are
+// kept whose address and port are the same: haproxy would take the port from
+// this file, not from its configuration.
+func stateFile(answer string, c Config) string {
+	header, lines := memberLines(answer, c)
+	return stateVersion + header + strings.Join(lines, "")
+}
+
+func memberLines(answer string, c Config) (header string, lines []string) {
+	members := memberKeys(c)
+	for line := range strings.Lines(answer) {
+		if strings.HasPrefix(line, "# ") {
+			header = line
+		} else if members[stateKey(header, line)] {
+			lines = append(lines, line)
+		}
+	}
+	return header, lines
+}
+
+func stateKey(header, line string) string {
+	f := fields(strings.Fields(strings.TrimPrefix(header, "# ")), strings.Fields(line))
+	return f["be_name"] + "/" + f["srv_name"] + "@" + f["srv_addr"] + "/" + f["srv_port"]
+}
+
+func memberKeys(c Config) map[string]bool {
+	keys := map[string]bool{}
+	for _, f := range c.Frontends {
+		for _, m := range f.Members {
+			keys[fmt.Sprintf("%s/%s@%s/%d", f.Name, m.Name, m.Address.Addr(), m.Address.Port())] = true
+		}
+	}
+	return keys
+}
+
+// complete says whether the answer to "show servers state" has all of c.
+func complete(answer string, c Config) error {
+	_, lines := memberLines(answer, c)
+	if want := memberKeys(c); len(lines) < len(want) {
+		return fmt.Errorf("haproxy has %d of %d servers", len(lines), len(want))
+	}
+	return nil
+}
