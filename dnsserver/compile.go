@@ -138,6 +138,9 @@ func parseRecord(z Zone, r Record) (wireName, dns.RR, error) {
 	if rr.Header().Rrtype != rtype {
 		return "", nil, fmt.Errorf("the data %q reads as another record", r.Data)
 	}
+	if rr.Header().Name, err = canonical(r.Name); err != nil {
+		return "", nil, err
+	}
 	return name, rr, packable(rr)
 }
 
@@ -158,13 +161,13 @@ func recordType(s string) (uint16, bool) {
 	return t, t < 128 || t > 255
 }
 
-// parseData reads the one record that r stands for: no second one, no
-// directive, no file.
+// parseData reads the data of r as a record of the root: one record, no
+// directive, no file. The name never meets the parser.
 func parseData(origin string, r Record, ttl uint32) (dns.RR, error) {
 	if strings.ContainsAny(r.Data, "\r\n") {
 		return nil, fmt.Errorf("the data %q has a line break", r.Data)
 	}
-	line := fmt.Sprintf("%s %d IN %s %s\n", r.Name, ttl, r.Type, r.Data)
+	line := fmt.Sprintf(". %d IN %s %s\n", ttl, r.Type, r.Data)
 	p := dns.NewZoneParser(strings.NewReader(line), origin, "")
 	rr, _ := p.Next()
 	if err := p.Err(); err != nil {
@@ -197,16 +200,20 @@ func (z *zone) complete(in Zone) error {
 	}
 	switch soas := apex.sets[dns.TypeSOA]; len(soas) {
 	case 0:
-		z.add(z.apex, &dns.SOA{
-			Hdr: z.header(in, dns.TypeSOA), Ns: in.NS, Mbox: mailbox(in), Serial: in.Serial,
-			Refresh: soaRefresh, Retry: soaRetry, Expire: soaExpire, Minttl: min(in.MinTTL, maxTTL),
-		})
+		soa := z.authority(in)
+		z.add(z.apex, soa)
+		return packable(soa)
 	case 1:
 		return agree(soas[0].(*dns.SOA), in)
-	default:
-		return errors.New("more than one SOA record")
 	}
-	return nil
+	return errors.New("more than one SOA record")
+}
+
+func (z *zone) authority(in Zone) *dns.SOA {
+	return &dns.SOA{
+		Hdr: z.header(in, dns.TypeSOA), Ns: in.NS, Mbox: mailbox(in), Serial: in.Serial,
+		Refresh: soaRefresh, Retry: soaRetry, Expire: soaExpire, Minttl: min(in.MinTTL, maxTTL),
+	}
 }
 
 func (z *zone) header(in Zone, rtype uint16) dns.RR_Header {

@@ -1,6 +1,7 @@
 package dnsserver
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
@@ -37,7 +38,7 @@ func parseOPT(r record) (*edns, error) {
 		if n := len(value); n != 8 && (n < 16 || n > 40) {
 			return nil, errFormat // RFC 7873 5.2.2
 		}
-		e.cookie = value[:8:8]
+		e.cookie = bytes.Clone(value[:8]) // outlives the packet
 	}
 	return e, nil
 }

@@ -80,10 +80,10 @@ func (l *listener) readUDP(s *Server) {
 	for !l.stopping.Load() {
 		n, client, err := l.udp.ReadFromUDPAddrPort(buf)
 		if err != nil {
-			if l.stopping.Load() || errors.Is(err, net.ErrClosed) {
-				return
+			if !l.stopping.Load() {
+				s.pause()
 			}
-			continue // of one packet (ICMP, memory), not of the socket
+			continue
 		}
 		reply, later := s.handle(buf[:n], client, false)
 		if later != nil {

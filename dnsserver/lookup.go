@@ -127,13 +127,3 @@ func owned(set []dns.RR, name string) []dns.RR {
 	}
 	return out
 }
-
-// mustWire is for names inside records, which were packed once when the table
-// was compiled.
-func mustWire(text string) wireName {
-	w, err := toWire(text)
-	if err != nil {
-		panic(err)
-	}
-	return w
-}

@@ -2,7 +2,6 @@ package dnsserver
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/miekg/dns"
 )
@@ -15,18 +14,30 @@ const root wireName = "\x00"
 
 // toWire reads an absolute name in presentation form.
 func toWire(text string) (wireName, error) {
-	if !strings.HasSuffix(text, ".") || strings.ContainsAny(text, " \t\r\n;()\"") {
-		return "", fmt.Errorf("%q is not an absolute domain name", text)
+	packed, err := pack(text)
+	return fold(packed), err
+}
+
+// canonical is the one presentation form of a name, its letters kept.
+func canonical(text string) (string, error) {
+	packed, err := pack(text)
+	if err != nil {
+		return "", err
 	}
-	if _, ok := dns.IsDomainName(text); !ok {
-		return "", fmt.Errorf("%q is not a domain name", text)
+	name, _, err := dns.UnpackDomainName(packed, 0)
+	return name, err
+}
+
+func pack(text string) ([]byte, error) {
+	if !dns.IsFqdn(text) {
+		return nil, fmt.Errorf("%q is not an absolute domain name: it ends without a dot", text)
 	}
 	var buf [256]byte
 	n, err := dns.PackDomainName(text, buf[:], 0, nil, false)
-	if err != nil || n > 255 {
-		return "", fmt.Errorf("%q is not a domain name", text)
+	if _, ok := dns.IsDomainName(text); !ok || err != nil || n > 255 {
+		return nil, fmt.Errorf("%q is not a domain name", text)
 	}
-	return fold(buf[:n]), nil
+	return buf[:n], nil
 }
 
 // fold lowers the letters A-Z and nothing else (RFC 4343); length octets are
@@ -60,4 +71,14 @@ func (n wireName) within(zone wireName) bool {
 		n = n.parent()
 	}
 	return n == zone
+}
+
+// mustWire is for names out of packets and out of records that were packed
+// once already: they cannot be wrong.
+func mustWire(text string) wireName {
+	w, err := toWire(text)
+	if err != nil {
+		panic(err)
+	}
+	return w
 }

@@ -148,12 +148,15 @@ func (s *Server) end(l *listener) {
 
 // Serve answers until ctx ends, then lets the queries under way finish, for at
 // most a second, and closes all sockets. A Server serves once. It returns nil
-// when ctx ended it.
+// when ctx or Close ended it.
 func (s *Server) Serve(ctx context.Context) error {
 	if err := s.begin(); err != nil {
 		return err
 	}
-	<-ctx.Done()
+	select {
+	case <-ctx.Done():
+	case <-s.ctx.Done(): // Close
+	}
 	s.Close()
 	return nil
 }
@@ -201,4 +204,13 @@ func (s *Server) Addrs() []netip.AddrPort {
 	}
 	slices.SortFunc(addrs, netip.AddrPort.Compare)
 	return addrs
+}
+
+// pause keeps a socket's passing trouble (no memory, no descriptors) from
+// becoming a busy loop.
+func (s *Server) pause() {
+	select {
+	case <-s.ctx.Done():
+	case <-time.After(10 * time.Millisecond):
+	}
 }

@@ -22,11 +22,7 @@ func (l *listener) accept(s *Server) {
 			if l.stopping.Load() {
 				return
 			}
-			select { // out of descriptors: wait for one
-			case <-s.ctx.Done():
-				return
-			case <-time.After(10 * time.Millisecond):
-			}
+			s.pause()
 			continue
 		}
 		c := &tcpConn{TCPConn: nc, l: l}
@@ -77,13 +73,24 @@ func (c *tcpConn) read(in *bufio.Reader, idle time.Duration) ([]byte, error) {
 	c.active.Store(time.Now().UnixNano())
 	c.SetReadDeadline(time.Now().Add(idle))
 	c.l.haste(c)
+	return readFrame(in)
+}
+
+// readFrame reads one message behind its length (RFC 1035 4.2.2).
+func readFrame(r io.Reader) ([]byte, error) {
 	var length [2]byte
-	if _, err := io.ReadFull(in, length[:]); err != nil {
+	if _, err := io.ReadFull(r, length[:]); err != nil {
 		return nil, err
 	}
 	packet := make([]byte, binary.BigEndian.Uint16(length[:]))
-	_, err := io.ReadFull(in, packet)
+	_, err := io.ReadFull(r, packet)
 	return packet, err
+}
+
+// frame puts the length before m; both leave in one write (RFC 7766 8).
+func frame(m []byte) []byte {
+	framed := binary.BigEndian.AppendUint16(make([]byte, 0, 2+len(m)), uint16(len(m)))
+	return append(framed, m...)
 }
 
 // haste lets a stopping listener's connections end: whichever of stop and read
@@ -94,17 +101,15 @@ func (l *listener) haste(c *tcpConn) {
 	}
 }
 
-// reply writes one message in one piece (RFC 7766 8). A client that does not
-// read loses the connection.
+// reply writes one message. A client that does not read loses the connection.
 func (c *tcpConn) reply(m []byte, limit time.Duration) {
 	if m == nil {
 		return
 	}
-	framed := binary.BigEndian.AppendUint16(make([]byte, 0, 2+len(m)), uint16(len(m)))
 	c.write.Lock()
 	defer c.write.Unlock()
 	c.SetWriteDeadline(time.Now().Add(limit))
-	if _, err := c.Write(append(framed, m...)); err != nil {
+	if _, err := c.Write(frame(m)); err != nil {
 		c.Close()
 	}
 }
