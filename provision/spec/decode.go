@@ -1,0 +1,217 @@
+package spec
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/gohcl"
+	"golang.org/x/crypto/ssh"
+)
+
+type rawCluster struct {
+	Domain     *hcl.Attribute `hcl:"domain,optional"`
+	Release    *hcl.Attribute `hcl:"release,optional"`
+	PullSecret *hcl.Attribute `hcl:"pull_secret,optional"`
+	Provider   *hcl.Attribute `hcl:"provider,optional"`
+	Network    *hcl.Attribute `hcl:"network,optional"`
+	SSH        *rawSSH        `hcl:"ssh,block"`
+	Installers []rawInstaller `hcl:"installer,block"`
+	Services   *rawServices   `hcl:"services,block"`
+	Machines   []rawMachines  `hcl:"machines,block"`
+}
+
+type rawSSH struct {
+	AuthorizedKeys *hcl.Attribute `hcl:"authorized_keys,optional"`
+	User           *hcl.Attribute `hcl:"user,optional"`
+}
+
+type rawInstaller struct {
+	Type      string    `hcl:"type,label"`
+	TypeRange hcl.Range `hcl:"type,label_range"`
+	Range     hcl.Range `hcl:",def_range"`
+	Body      hcl.Body  `hcl:",remain"`
+}
+
+type rawServices struct {
+	Address *hcl.Attribute `hcl:"address,optional"`
+	Mode    *hcl.Attribute `hcl:"mode,optional"`
+	Range   hcl.Range      `hcl:",def_range"`
+}
+
+// A cluster is a Cluster while it is being put together.
+type cluster struct {
+	Cluster
+	raw      rawCluster
+	machines []*machines
+	network  *network // nil: not known
+}
+
+func (l *loader) providers(blocks hcl.Blocks) []Provider {
+	var list []Provider
+	for _, b := range blocks {
+		l.known("provider", b.Labels[0], l.opts.ProviderTypes, b.LabelRanges[0])
+		list = append(list, Provider{b.Labels[0], b.Labels[1], b.Body, l.ctx, b.DefRange})
+	}
+	return list
+}
+
+func (l *loader) known(what, name string, types []string, at hcl.Range) {
+	if types != nil && !slices.Contains(types, name) {
+		l.errorf(at, "Unknown "+what, "There is no %s of type %q. %s", what, name, didYouMean(name, types))
+	}
+}
+
+func (l *loader) clusters(blocks hcl.Blocks, providers []Provider, networks []*network) []*cluster {
+	if len(blocks) == 0 && !l.diags.HasErrors() {
+		l.diags = append(l.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Missing cluster",
+			Detail: "The spec has no cluster block. Write cluster \"mycluster\" { ... }; examples/ has specs to start from."})
+	}
+	var list []*cluster
+	for _, b := range blocks {
+		c := &cluster{Cluster: Cluster{Name: b.Labels[0], Range: b.DefRange, SSH: SSH{User: "core"}}}
+		l.diags = append(l.diags, gohcl.DecodeBody(b.Body, nil, &c.raw)...)
+		l.named("cluster", c.Name, maxCluster, b.LabelRanges[0])
+		l.cluster(c, providers, networks)
+		list = append(list, c)
+	}
+	l.allot(list)
+	l.check(list)
+	for _, c := range list {
+		c.gather()
+	}
+	return list
+}
+
+func (l *loader) cluster(c *cluster, providers []Provider, networks []*network) {
+	if !l.missing(c.raw.Domain, c.Range, "domain", `"lab.test"`) {
+		c.Domain, _ = l.domain(c.raw.Domain)
+	}
+	if !l.missing(c.raw.Release, c.Range, "release", `"okd-4.20"`) {
+		c.Release, _ = l.release(c.raw.Release)
+	}
+	l.pullSecret(c)
+	l.ssh(c)
+	l.installer(c)
+	l.services(c)
+	l.place(c, providers, networks)
+	for i := range c.raw.Machines {
+		c.machines = append(c.machines, l.machines(c, &c.raw.Machines[i]))
+	}
+}
+
+func (l *loader) pullSecret(c *cluster) {
+	c.PullSecret, _ = l.secret(c.raw.PullSecret)
+	if c.raw.PullSecret == nil && strings.HasPrefix(c.Release, "ocp-") {
+		l.errorf(c.raw.Release.Expr.Range(), "Missing pull secret",
+			"OpenShift images need a pull secret (OKD's do not). Write pull_secret = secret.pull, and declare secret \"pull\" { file = \"~/.pull-secret.json\" }.")
+	}
+}
+
+func (l *loader) ssh(c *cluster) {
+	raw := c.raw.SSH
+	if raw == nil {
+		return
+	}
+	if user, ok := l.text(raw.User, `"core"`); ok {
+		c.SSH.User = user
+	}
+	keys, _ := l.items(raw.AuthorizedKeys, `["ssh-ed25519 AAAA... me@lab"]`)
+	for n, key := range keys {
+		line := strings.TrimSpace(key.text)
+		if _, _, _, rest, err := ssh.ParseAuthorizedKey([]byte(line)); err != nil || len(rest) > 0 {
+			l.notAKey(n, key.at)
+			continue
+		}
+		c.SSH.AuthorizedKeys = append(c.SSH.AuthorizedKeys, line)
+	}
+}
+
+// notAKey does not show what stands there: it may be a private key.
+func (l *loader) notAKey(n int, at hcl.Range) {
+	l.errorf(at, "Invalid SSH key", "Entry %d is not one line of an authorized_keys file. Write a public key, such as \"ssh-ed25519 AAAA... me@lab\".", n+1)
+	l.diags[len(l.diags)-1].Extra = hidden{}
+}
+
+func (l *loader) installer(c *cluster) {
+	if len(c.raw.Installers) == 0 {
+		l.errorf(c.Range, "Missing installer block", "Write installer \"assisted\" { endpoint = \"http://192.0.2.9:8090\" } in this cluster.")
+		return
+	}
+	first := c.raw.Installers[0]
+	for _, other := range c.raw.Installers[1:] {
+		l.errorf(other.Range, "Duplicate block", "A cluster has one installer, and there is one already, at %s. Remove one of them.", first.Range)
+	}
+	l.known("installer", first.Type, l.opts.InstallerTypes, first.TypeRange)
+	c.Installer = Installer{first.Type, first.Body, l.ctx, first.Range}
+}
+
+func (l *loader) services(c *cluster) {
+	raw := c.raw.Services
+	if raw == nil {
+		l.errorf(c.Range, "Missing services block", "DNS and load balancer need an address. Write services { address = \"192.0.2.210\" } in this cluster.")
+		return
+	}
+	if mode, ok := l.text(raw.Mode, `"local"`); ok && mode != "local" {
+		l.errorf(raw.Mode.Expr.Range(), "Invalid mode", "%q is not a mode of services. Write mode = \"local\": DNS and load balancer run on this host.", mode)
+	}
+	if l.missing(raw.Address, raw.Range, "address", `"192.0.2.210"`) {
+		return
+	}
+	c.Services.Range = raw.Address.Expr.Range()
+	c.Services.Address, _ = l.address(raw.Address, `"192.0.2.210"`)
+}
+
+// place finds the provider and the network of c: the ones it names, or the
+// only ones there are.
+func (l *loader) place(c *cluster, providers []Provider, networks []*network) {
+	var labels []string
+	for _, p := range providers {
+		labels = append(labels, p.Label)
+	}
+	if i := l.choose(c, "provider", `"proxmox" "home" { ... }`, c.raw.Provider, labels); i >= 0 {
+		c.Provider = providers[i]
+	}
+	labels = nil
+	for _, n := range networks {
+		labels = append(labels, n.Label)
+	}
+	if i := l.choose(c, "network", `"lan" { cidr = "192.0.2.0/24" }`, c.raw.Network, labels); i >= 0 {
+		c.network, c.Network = networks[i], networks[i].Network
+	}
+}
+
+// choose returns the index of the label that a names, or -1.
+func (l *loader) choose(c *cluster, what, example string, a *hcl.Attribute, labels []string) int {
+	name, given := l.text(a, `"home"`)
+	switch i := slices.Index(labels, name); {
+	case given && i < 0:
+		l.errorf(a.Expr.Range(), "Unknown "+what, "There is no %s named %q. %s", what, name, didYouMean(name, labels))
+		return -1
+	case given || a != nil:
+		return i
+	case len(labels) == 0:
+		l.errorf(c.Range, "Missing "+what, "The spec has no %s block. Write %s %s.", what, what, example)
+		return -1
+	case len(labels) > 1:
+		l.errorf(c.Range, "Ambiguous "+what, "There are several: %s. Write %s = %q in this cluster.", strings.Join(labels, ", "), what, labels[0])
+		return -1
+	}
+	return 0
+}
+
+// gather puts the nodes in their order: control plane first.
+func (c *cluster) gather() {
+	for _, role := range []Role{ControlPlane, Worker} {
+		for _, m := range c.machines {
+			for _, n := range m.nodes {
+				if n.Role == role {
+					c.Nodes = append(c.Nodes, n.Node)
+				}
+			}
+		}
+	}
+}
+
+func (m *machines) String() string { return fmt.Sprintf("machines %q", m.raw.Label) }
