@@ -78,7 +78,8 @@ func (p *Provider) look(ctx context.Context, m provider.Machine) (vm, error) {
 	none := errGone
 	for _, g := range all {
 		sameID := strconv.Itoa(int(g.VMID)) == m.ID
-		if !sameID && string(g.Name) != m.Name {
+		nameless := g.Name == "" && p.candidate(g) // names come seconds after ids
+		if !sameID && string(g.Name) != m.Name && !nameless {
 			continue
 		}
 		v, err := p.mine(ctx, g, m)

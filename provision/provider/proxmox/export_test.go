@@ -1,0 +1,4 @@
+package proxmox
+
+// Fingerprint is what external tests pin.
+var Fingerprint = fingerprint
