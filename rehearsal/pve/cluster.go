@@ -9,7 +9,7 @@ import (
 )
 
 var networkParams = schema{"node": nodeParam, "type": text.opt().of("bridge", "bond", "eth", "alias", "vlan",
-	"OVSBridge", "OVSBond", "OVSPort", "OVSIntPort", "vnet", "any_bridge", "any_local_bridge", "include_sdn")}
+	"OVSBridge", "OVSBond", "OVSPort", "OVSIntPort", "vnet", "any_bridge", "any_local_bridge")}
 
 func getVersion(c *call) (any, error) {
 	r := c.srv.release
@@ -258,7 +258,7 @@ func getNodeStatus(c *call) (any, error) {
 // is shown to those who may use or audit it.
 func getNetwork(c *call) (any, error) {
 	list := []map[string]any{}
-	if kind := c.params["type"]; kind != "" && kind != "bridge" && kind != "any_bridge" && kind != "any_local_bridge" && kind != "include_sdn" {
+	if kind := c.params["type"]; kind != "" && kind != "bridge" && kind != "any_bridge" && kind != "any_local_bridge" {
 		return list, nil
 	}
 	for i, bridge := range c.srv.cfg.Bridges {

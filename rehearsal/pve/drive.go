@@ -41,12 +41,12 @@ func isDrive(option string) bool { return slices.Contains(driveNames, option) }
 type drive map[string]string
 
 func parseDrive(option, value string) (drive, error) {
-	p, _ := configParams.lookup(option, newest)
+	p, _ := configParams.lookup(option)
 	return p.keys.parse(option, value)
 }
 
 func (d drive) print(option string) string {
-	p, _ := configParams.lookup(option, newest)
+	p, _ := configParams.lookup(option)
 	return p.keys.print(d)
 }
 

@@ -19,7 +19,7 @@ func (s schema) parse(path, value string) (map[string]string, error) {
 			return nil, err
 		}
 	}
-	errs := s.verify(res, nil, newest)
+	errs := s.verify(res, nil)
 	if len(errs) == 0 {
 		return res, nil
 	}

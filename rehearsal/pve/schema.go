@@ -29,7 +29,6 @@ type property struct {
 	isDefault bool   // key of a value without key
 	alias     string // other name of that key
 	keyAlias  string // and this key gets the name used
-	major     int    // first major release that knows it, 0: all
 }
 
 var (
@@ -49,14 +48,13 @@ func (p property) with(keys schema) property        { p.keys = keys; return p }
 func (p property) needs(other string) property      { p.requires = other; return p }
 func (p property) family(n int) property            { p.members = n; return p }
 func (p property) byDefault() property              { p.isDefault = true; return p }
-func (p property) since(major int) property         { p.major = major; return p }
 func (p property) like(re string) property {
 	p.pattern = regexp.MustCompile(`^(?:` + re + `)$`)
 	return p
 }
 
 // lookup finds the property of a parameter name.
-func (s schema) lookup(name string, major int) (property, bool) {
+func (s schema) lookup(name string) (property, bool) {
 	p, ok := s[name]
 	if !ok {
 		base := strings.TrimRight(name, "0123456789")
@@ -64,14 +62,14 @@ func (s schema) lookup(name string, major int) (property, bool) {
 		p, ok = s[base+"[n]"]
 		ok = ok && err == nil && n < p.members && strconv.Itoa(n) == name[len(base):]
 	}
-	return p, ok && !strings.HasSuffix(name, "[n]") && p.major <= major
+	return p, ok && !strings.HasSuffix(name, "[n]")
 }
 
 const unknownProperty = "property is not defined in schema and the schema does not allow additional properties"
 
 // verify returns what is wrong with each parameter; nested holds the kind of
 // those that are no plain value.
-func (s schema) verify(params, nested map[string]string, major int) map[string]string {
+func (s schema) verify(params, nested map[string]string) map[string]string {
 	errs := map[string]string{}
 	for name, p := range s {
 		if _, given := params[name]; !given && nested[name] == "" && !p.optional && p.members == 0 {
@@ -79,13 +77,13 @@ func (s schema) verify(params, nested map[string]string, major int) map[string]s
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(params)) {
-		s.verifyOne(name, params, nested[name], major, errs)
+		s.verifyOne(name, params, nested[name], errs)
 	}
 	return errs
 }
 
-func (s schema) verifyOne(name string, params map[string]string, nested string, major int, errs map[string]string) {
-	p, ok := s.lookup(name, major)
+func (s schema) verifyOne(name string, params map[string]string, nested string, errs map[string]string) {
+	p, ok := s.lookup(name)
 	if !ok {
 		errs[name] = unknownProperty
 		return

@@ -91,9 +91,6 @@ func (s *Server) Close() {
 // release is a version of the product.
 type release struct{ major, minor int }
 
-// newest admits every property a schema names.
-const newest = 1 << 10
-
 func parseRelease(version string) (release, error) {
 	parts := strings.Split(version, ".")
 	if len(parts) < 2 {
@@ -229,7 +226,7 @@ func (s *Server) work(c *call, e *endpoint, args arguments) (any, error) {
 		return nil, context.Cause(c.ctx)
 	}
 	s.pause(c.ctx, s.cfg.Durations.Request)
-	if errs := e.params.verify(args.values, args.nested, s.release.major); len(errs) > 0 {
+	if errs := e.params.verify(args.values, args.nested); len(errs) > 0 {
 		return nil, badParams(errs)
 	}
 	return e.run(c)

@@ -50,7 +50,7 @@ func (m *machine) applyPending() {
 // onWire gives integers and booleans their JSON type; memory, a property
 // string since release 8, stays text.
 func onWire(option, value string) any {
-	p, ok := configParams.lookup(option, newest)
+	p, ok := configParams.lookup(option)
 	if n, err := strconv.Atoi(value); ok && err == nil && (p.kind == "integer" || p.kind == "boolean") {
 		return n
 	}
@@ -172,7 +172,7 @@ func (u *update) checkDelete() error {
 		if _, both := u.set[option]; both {
 			return badParam("delete", fmt.Sprintf("you can't use '-%s' and -delete %s' at the same time", option, option))
 		}
-		if _, ok := configParams.lookup(option, newest); !ok {
+		if _, ok := configParams.lookup(option); !ok {
 			return badParam("delete", fmt.Sprintf("unknown option '%s'", option))
 		}
 		if err := u.srv.checkOption(u.call, "", option, "socket"); err != nil {

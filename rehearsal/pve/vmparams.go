@@ -23,7 +23,7 @@ var (
 		"pool": text.opt().as(isPool), "start": boolean.opt(), "storage": text.opt().as(isStorage)})
 	putConfigParams = merge(configParams, vmParams, schema{
 		"delete": text.opt().as(listOf(isConfigID)), "revert": text.opt().as(listOf(isConfigID)),
-		"digest": text.opt().upTo(40), "force": boolean.opt(), "skiplock": boolean.opt()})
+		"digest": text.opt().upTo(40), "force": boolean.opt().needs("delete"), "skiplock": boolean.opt()})
 	postConfigParams = merge(putConfigParams, schema{"background_delay": integer.opt().atLeast(1).atMost(30)})
 )
 
@@ -85,7 +85,7 @@ var configParams = schema{
 }
 
 var (
-	agentKeys = schema{"enabled": boolean.byDefault(), "freeze-fs": boolean.opt().since(9),
+	agentKeys = schema{"enabled": boolean.byDefault(),
 		"fstrim_cloned_disks": boolean.opt(), "type": text.opt().of("virtio", "isa")}
 	bootKeys    = schema{"legacy": text.opt().byDefault().like(`[acdn]{1,4}`), "order": text.opt().as(listOf(isBootDev))}
 	cpuKeys     = schema{"cputype": text.opt().byDefault().like(`[A-Za-z0-9_.-]+`), "flags": text.opt().like(cpuFlag + `(?:;` + cpuFlag + `)*`), "hidden": boolean.opt()}
