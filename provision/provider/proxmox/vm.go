@@ -169,7 +169,7 @@ func (v vm) uuid() uuid.UUID {
 	return id
 }
 
-var sizeShape = regexp.MustCompile(`^(\d+)([KMGT]?)$`)
+var sizeShape = regexp.MustCompile(`^(\d{1,12})([KMGT]?)$`)
 
 // diskGiB rounds down; 0 when there is no disk or its size is not told.
 func (v vm) diskGiB() int {
