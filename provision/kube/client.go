@@ -12,8 +12,6 @@ import (
 	"net/netip"
 	"net/url"
 	"time"
-
-	"golang.org/x/net/http2"
 )
 
 const (
@@ -37,11 +35,10 @@ func NewClient(k *Kubeconfig, at netip.Addr) *Client {
 		DialContext:         dial(at),
 		TLSHandshakeTimeout: requestTimeout,
 		IdleConnTimeout:     time.Minute,
-	}
-	// A control plane that hangs is noticed by HTTP/2 pings, not after the
-	// kernel's 15 minutes.
-	if h2, err := http2.ConfigureTransports(transport); err == nil {
-		h2.ReadIdleTimeout, h2.PingTimeout = 15*time.Second, 5*time.Second
+		ForceAttemptHTTP2:   true,
+		// A control plane that hangs is noticed by pings, not after the
+		// kernel's 15 minutes.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
 	}
 	return &Client{k.Server, k.token, &http.Client{Transport: transport, Timeout: requestTimeout}}
 }
