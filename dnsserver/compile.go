@@ -94,7 +94,9 @@ func compileZone(z Zone) (*zone, error) {
 	}
 	if len(problems) == 0 {
 		report(built.complete(z))
-		report(built.consistent())
+		for _, err := range built.consistent() {
+			report(err)
+		}
 	}
 	if len(problems) == 0 {
 		built.seal()
@@ -112,83 +114,6 @@ func (z *zone) take(in Zone, r Record) error {
 		return fmt.Errorf("record %s %s: the name is not in the zone", r.Name, r.Type)
 	}
 	z.add(name, rr)
-	return nil
-}
-
-func parseRecord(z Zone, r Record) (wireName, dns.RR, error) {
-	name, err := toWire(r.Name)
-	if err != nil {
-		return "", nil, err
-	}
-	ttl := r.TTL
-	if ttl == 0 {
-		ttl = z.TTL
-	}
-	if ttl > maxTTL {
-		return "", nil, fmt.Errorf("TTL %d is over %d", ttl, maxTTL)
-	}
-	rtype, ok := recordType(r.Type)
-	if !ok {
-		return "", nil, errors.New("no such type, or not one that can be served")
-	}
-	rr, err := parseData(z.Name, r, ttl)
-	if err != nil {
-		return "", nil, err
-	}
-	if rr.Header().Rrtype != rtype {
-		return "", nil, fmt.Errorf("the data %q reads as another record", r.Data)
-	}
-	if rr.Header().Name, err = canonical(r.Name); err != nil {
-		return "", nil, err
-	}
-	return name, rr, packable(rr)
-}
-
-// recordType refuses the types that are questions or signalling, those that
-// need DNSSEC (we do not sign) and DNAME (we do not synthesize).
-func recordType(s string) (uint16, bool) {
-	t, ok := dns.StringToType[s]
-	if !ok {
-		if _, err := fmt.Sscanf(s, "TYPE%d", &t); err != nil || s != fmt.Sprintf("TYPE%d", t) {
-			return 0, false
-		}
-	}
-	switch t {
-	case dns.TypeNone, dns.TypeOPT, dns.TypeDNAME, dns.TypeSIG, dns.TypeKEY, dns.TypeNXT, dns.TypeRRSIG, dns.TypeNSEC,
-		dns.TypeDNSKEY, dns.TypeNSEC3, dns.TypeNSEC3PARAM, dns.TypeCDS, dns.TypeCDNSKEY:
-		return 0, false
-	}
-	return t, t < 128 || t > 255
-}
-
-// parseData reads the data of r as a record of the root: one record, no
-// directive, no file. The name never meets the parser.
-func parseData(origin string, r Record, ttl uint32) (dns.RR, error) {
-	if strings.ContainsAny(r.Data, "\r\n") {
-		return nil, fmt.Errorf("the data %q has a line break", r.Data)
-	}
-	line := fmt.Sprintf(". %d IN %s %s\n", ttl, r.Type, r.Data)
-	p := dns.NewZoneParser(strings.NewReader(line), origin, "")
-	rr, _ := p.Next()
-	if err := p.Err(); err != nil {
-		return nil, fmt.Errorf("the data %q: %s", r.Data, strings.TrimPrefix(err.Error(), "dns: "))
-	}
-	if rr == nil {
-		return nil, fmt.Errorf("the data %q holds no record", r.Data)
-	}
-	return rr, nil
-}
-
-// packable finds what the parser lets pass and the wire does not.
-func packable(rr dns.RR) error {
-	buf := make([]byte, dns.MaxMsgSize)
-	n, err := dns.PackRR(rr, buf, 0, nil, false)
-	if err != nil {
-		return err
-	}
-	if _, _, err := dns.UnpackRR(buf[:n], 0); err != nil {
-		return err
-	}
 	return nil
 }
 
@@ -239,8 +164,7 @@ func agree(soa *dns.SOA, in Zone) error {
 }
 
 // consistent finds what is wrong between records.
-func (z *zone) consistent() error {
-	var problems []error
+func (z *zone) consistent() (problems []error) {
 	for name, n := range z.nodes {
 		switch {
 		case n.sets[dns.TypeCNAME] != nil && len(n.sets) > 1:
@@ -253,8 +177,8 @@ func (z *zone) consistent() error {
 			problems = append(problems, fmt.Errorf("%s delegates a wildcard (RFC 4592 4.2)", name.text()))
 		}
 	}
-	slices.SortFunc(problems, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
-	return errors.Join(problems...)
+	slices.SortFunc(problems, byText)
+	return problems
 }
 
 // succeeds checks the serials of next against what is served now.
@@ -273,6 +197,9 @@ func (t *table) succeeds(old *table) error {
 			problems = append(problems, fmt.Errorf("zone %s: the records changed and serial %d did not", apex.text(), z.serial))
 		}
 	}
-	slices.SortFunc(problems, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	slices.SortFunc(problems, byText)
 	return errors.Join(problems...)
 }
+
+// byText gives errors found in a map an order.
+func byText(a, b error) int { return strings.Compare(a.Error(), b.Error()) }

@@ -394,7 +394,7 @@ func sameRecord(want string, rr dns.RR) bool {
 	h := rr.Header()
 	ttl := strconv.Itoa(int(h.Ttl))
 	return strings.EqualFold(f[0], h.Name) && (f[1] == "*" || f[1] == ttl) && f[2] == typeName(h.Rrtype) &&
-		strings.EqualFold(f[3], strings.TrimPrefix(rr.String(), h.String()))
+		strings.EqualFold(f[3], dataText(rr))
 }
 
 // texts reads a JSON string or list of strings.

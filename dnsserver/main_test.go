@@ -101,7 +101,7 @@ func dial(t testing.TB, addr string) net.Conn {
 func data(section []dns.RR) []string {
 	out := []string{}
 	for _, rr := range section {
-		out = append(out, dns.TypeToString[rr.Header().Rrtype]+" "+rr.String()[len(rr.Header().String()):])
+		out = append(out, typeName(rr.Header().Rrtype)+" "+dataText(rr))
 	}
 	return out
 }

@@ -49,7 +49,16 @@ func (z *Zone) append(rr dns.RR) error {
 	}
 	z.Records = append(z.Records, Record{
 		Name: h.Name, Type: typeName(h.Rrtype), TTL: h.Ttl,
-		Data: strings.TrimPrefix(rr.String(), h.String()),
+		Data: dataText(rr),
 	})
 	return nil
+}
+
+// dataText is the data of rr in presentation form. Records of unknown types
+// print a header of their own (RFC 3597 5).
+func dataText(rr dns.RR) string {
+	if unknown, ok := rr.(*dns.RFC3597); ok {
+		return fmt.Sprintf(`\# %d %s`, len(unknown.Rdata)/2, unknown.Rdata)
+	}
+	return strings.TrimPrefix(rr.String(), rr.Header().String())
 }
