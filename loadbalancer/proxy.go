@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -204,4 +205,12 @@ func (p *Proxy) Restarts() int { return int(p.restarts.Load()) }
 // Logs returns the last lines haproxy wrote, oldest first, at most 200.
 func (p *Proxy) Logs() []string { return p.logs.tail(ringLines) }
 
-func (p *Proxy) lastWords() string { return strings.Join(p.logs.tail(5), " | ") }
+// lastWords are the last alerts haproxy wrote, or the last lines of any kind.
+func (p *Proxy) lastWords() string {
+	lines := p.logs.tail(30)
+	said := slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return !strings.Contains(line, "[ALERT]") })
+	if len(said) == 0 {
+		said = lines
+	}
+	return strings.Join(said[max(0, len(said)-5):], " | ")
+}

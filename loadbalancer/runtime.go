@@ -147,7 +147,7 @@ func parseProcs(answer string) (procs, error) {
 	}
 	var p procs
 	fmt.Sscanf(strings.TrimSpace(master), "%d [failed: %d]", &p.reloads, &p.failed)
-	if n, _ := fmt.Sscanf(workers, "%d worker", &p.worker); n == 0 {
+	if n, _ := fmt.Sscanf(workers, "%d worker", &p.worker); n == 0 || p.worker < 1 {
 		return p, errors.New("haproxy has no worker")
 	}
 	return p, nil
