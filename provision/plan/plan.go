@@ -1,0 +1,164 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/slipway-project/slipway/provision/provider"
+	"github.com/slipway-project/slipway/provision/spec"
+)
+
+// Version is the version of the JSON form of a Plan.
+const Version = 1
+
+// An Action is what happens to something.
+type Action string
+
+// The actions.
+const (
+	Create Action = "create"
+	Adopt  Action = "adopt" // it exists with the cluster's mark, but no state here knows it
+	Keep   Action = "keep"
+	Delete Action = "delete"
+)
+
+// A Kind is a kind of thing that is made for a cluster.
+type Kind string
+
+// The kinds, in the order in which they are made.
+const (
+	Services     Kind = "services"
+	Registration Kind = "registration" // cluster and infra env at the installer
+	Image        Kind = "image"        // boot image in the provider's storage
+	Machine      Kind = "machine"
+	Cluster      Kind = "cluster" // the installation itself
+)
+
+// Observed is what exists of a cluster. The zero value is nothing.
+type Observed struct {
+	Machines   []provider.Machine // those that carry its mark, in any order
+	Recorded   map[string]bool    // the nodes whose machines our state knows
+	Services   bool               // DNS and load balancer run
+	Registered bool               // the installer's objects exist
+	Image      bool               // the boot image is stored
+	Installed  bool               // all planned nodes were seen Ready
+}
+
+// A Plan is the list of changes for one cluster. Its JSON form is stable.
+type Plan struct {
+	Version   int        `json:"version"`
+	Cluster   string     `json:"cluster"` // full name
+	Destroy   bool       `json:"destroy"` // made by Teardown
+	Changes   []Change   `json:"changes"`
+	Records   []Record   `json:"records,omitempty"`
+	Frontends []Frontend `json:"frontends,omitempty"`
+}
+
+// A Change is one thing to be made, kept or deleted.
+type Change struct {
+	Action Action   `json:"action"`
+	Kind   Kind     `json:"kind"`
+	Name   string   `json:"name"`
+	Detail string   `json:"detail,omitempty"` // what it is, where Node does not say
+	Node   *Node    `json:"node,omitempty"`   // of a machine
+	Reason string   `json:"reason,omitempty"` // why this action
+	Drift  []string `json:"drift,omitempty"`  // how a machine that is kept differs from the spec
+}
+
+// A Node is the node that a machine is for.
+type Node struct {
+	Name    string    `json:"name"` // control-0
+	Role    spec.Role `json:"role,omitempty"`
+	CPUs    int       `json:"cpus"`
+	Memory  int       `json:"memory_mib"`
+	Disk    int       `json:"disk_gib"`
+	Address string    `json:"address,omitempty"`
+	MAC     string    `json:"mac,omitempty"`
+	UUID    string    `json:"uuid"`
+	ID      string    `json:"id,omitempty"`    // the provider's, once there is one
+	Place   string    `json:"place,omitempty"` // hypervisor node, likewise
+}
+
+// Make plans what brings c about.
+func Make(c spec.Cluster, o Observed) Plan {
+	p := Plan{Version: Version, Cluster: c.FullName(), Records: Records(c), Frontends: Frontends(c)}
+	p.add(ensure(o.Services, Change{Kind: Services, Name: c.FullName(), Detail: "DNS and load balancer at " + c.Services.Address.String()}))
+	p.add(ensure(o.Registered || o.Installed, Change{Kind: Registration, Name: c.FullName(), Detail: c.Installer.Type + " installer"}))
+	if !o.Installed {
+		p.add(ensure(o.Image, Change{Kind: Image, Name: c.FullName(), Detail: "discovery ISO"}))
+	}
+	p.machines(c, o)
+	p.add(ensure(o.Installed, Change{Kind: Cluster, Name: c.FullName(), Detail: title(c)}))
+	return p
+}
+
+// Teardown plans the removal of all that exists of the cluster with that full
+// name, in the reverse of the order in which it was made.
+func Teardown(cluster string, o Observed) Plan {
+	p := Plan{Version: Version, Cluster: cluster, Destroy: true, Changes: []Change{}}
+	p.remove(o.Installed, Change{Kind: Cluster, Name: cluster, Detail: "the installed cluster with all its data"})
+	machines := byName(o.Machines)
+	for i := range machines {
+		m := machines[len(machines)-1-i]
+		p.add(Change{Action: Delete, Kind: Machine, Name: m.Name, Node: nodeOf(m)})
+	}
+	p.remove(o.Image, Change{Kind: Image, Name: cluster, Detail: "boot image"})
+	p.remove(o.Registered, Change{Kind: Registration, Name: cluster, Detail: "cluster and infra env at the installer"})
+	p.remove(o.Services, Change{Kind: Services, Name: cluster, Detail: "DNS and load balancer"})
+	return p
+}
+
+func (p *Plan) add(c Change) { p.Changes = append(p.Changes, c) }
+
+func (p *Plan) remove(exists bool, c Change) {
+	if exists {
+		c.Action = Delete
+		p.add(c)
+	}
+}
+
+// ensure completes c, which is created unless it exists.
+func ensure(exists bool, c Change) Change {
+	c.Action = Create
+	if exists {
+		c.Action = Keep
+	}
+	return c
+}
+
+// title says what the cluster will be.
+func title(c spec.Cluster) string {
+	counts := map[spec.Role]int{}
+	for _, n := range c.Nodes {
+		counts[n.Role]++
+	}
+	return fmt.Sprintf("%s, control plane %d, workers %d", c.Release, counts[spec.ControlPlane], counts[spec.Worker])
+}
+
+// Changed reports whether anything is to be done.
+func (p Plan) Changed() bool { return p.Count(Keep) < len(p.Changes) }
+
+// Count returns how many changes have the action.
+func (p Plan) Count(a Action) int {
+	n := 0
+	for _, c := range p.Changes {
+		if c.Action == a {
+			n++
+		}
+	}
+	return n
+}
+
+// Summary counts the changes: "6 to create, 4 to keep".
+func (p Plan) Summary() string {
+	var parts []string
+	for _, a := range []Action{Create, Adopt, Keep, Delete} {
+		if n := p.Count(a); n > 0 {
+			parts = append(parts, fmt.Sprintf("%d to %s", n, a))
+		}
+	}
+	if parts == nil {
+		return "nothing to do"
+	}
+	return strings.Join(parts, ", ")
+}
