@@ -86,7 +86,7 @@ func newHost(ie *infraEnv, c *cluster, id string) *host {
 	h := &host{
 		Kind: "Host", ID: id, Href: ie.Href + "/hosts/" + id, InfraEnvID: ie.ID,
 		Status: "discovering-unbound", StatusInfo: waitingForHardware, StatusUpdatedAt: now(),
-		Role: "auto-assign", SuggestedRole: "auto-assign", MediaStatus: "connected",
+		Role: "auto-assign", SuggestedRole: "auto-assign", MediaStatus: "connected", ProgressStages: []string{},
 		RegisteredAt: now(), CheckedInAt: now(), CreatedAt: now(), UpdatedAt: now(),
 	}
 	if c == nil {

@@ -28,13 +28,15 @@ const (
 // A loaded machine delays agents by wall time however fast the rehearsal is.
 const minDisconnected = 5 * time.Second
 
+var defaultReleases = []string{"4.20.3", "4.20.0-okd-scos.15", "4.19.17"}
+
 // Config is what a Service is made of.
 type Config struct {
 	URL       string           // base URL agents and image downloads are told: http://192.0.2.9:8090
 	Token     string           // bearer token of the user; "": AUTH_TYPE none
 	Dir       string           // where discovery images are kept, as files
 	Speed     pace.Pace        // divides every duration
-	Releases  []string         // default "4.20.3", "4.19.17"
+	Releases  []string         // default defaultReleases
 	Minimum   Requirements     // zero: the real service's table
 	ImageSize int64            // bytes of a discovery ISO, default 32 MiB
 	OnRequest func(r *Request) // called after each API request, may be nil
@@ -84,7 +86,7 @@ func New(config Config) (*Service, error) {
 func (c Config) withDefaults() Config {
 	c.URL = strings.TrimSuffix(c.URL, "/")
 	if len(c.Releases) == 0 {
-		c.Releases = []string{"4.20.3", "4.19.17"}
+		c.Releases = defaultReleases
 	}
 	if c.Minimum == (Requirements{}) {
 		c.Minimum = realRequirements
