@@ -116,7 +116,7 @@ func outermost(t *testing.T) string {
 // that go test builds in.
 func chain(t *testing.T, uid int, args ...string) *exec.Cmd {
 	cmd := as(uid, exec.CommandContext(t.Context(), "/proc/self/exe", args...))
-	cmd.Env = append(os.Environ(), stage+"="+outer)
+	cmd.Env = append(os.Environ(), stage+"="+outer, "GORACE=atexit_sleep_ms=0")
 	cmd.Dir = "/"
 	return cmd
 }

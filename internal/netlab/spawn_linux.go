@@ -17,8 +17,9 @@ const outside = "SLIPWAY_NETLAB_OUTSIDE"
 
 // Spawn starts cmd in mount and network namespaces of its own. For an ordinary
 // user these belong to a new user namespace, in which cmd is root. The process
-// gets SIGTERM when this one dies. Use the returned wait instead of cmd.Wait;
-// it must be called. The error carries a hint when namespaces are forbidden.
+// gets SIGTERM when this one dies, but not the Ctrl-C of the terminal: what
+// happens then is for this one to decide. Use the returned wait instead of
+// cmd.Wait. The error carries a hint when namespaces are forbidden.
 func Spawn(cmd *exec.Cmd) (wait func() error, err error) {
 	return spawn(cmd, os.Geteuid() != 0)
 }
@@ -54,6 +55,7 @@ func attributes(asUser bool) *syscall.SysProcAttr {
 	attr := &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET,
 		Pdeathsig:  syscall.SIGTERM,
+		Setpgid:    true,
 	}
 	if asUser {
 		attr.Cloneflags |= syscall.CLONE_NEWUSER
