@@ -1,0 +1,58 @@
+package rehearsal
+
+import (
+	"net/netip"
+
+	"github.com/slipway-project/slipway/internal/pace"
+)
+
+// A Config describes a World. It travels as JSON to the process that serves it.
+type Config struct {
+	// Dir is the World's directory: it exists, is empty, and its path is short
+	// enough for a unix socket in it (100 bytes). The caller removes it.
+	Dir         string             `json:"dir"`
+	Speed       pace.Pace          `json:"speed"`
+	Hypervisors []HypervisorConfig `json:"hypervisors"`
+	Installers  []InstallerConfig  `json:"installers"`
+	Networks    []NetworkConfig    `json:"networks"`
+	// Services are the addresses of the host that slipway runs on; each lies
+	// in one of Networks.
+	Services []netip.Addr `json:"services"`
+	// Env is merged into the environment that Ready announces.
+	Env map[string]string `json:"env,omitempty"`
+}
+
+// A HypervisorConfig is a Proxmox VE cluster.
+type HypervisorConfig struct {
+	URL         string   `json:"url"`                    // https; port 8006 when none is given
+	Nodes       []string `json:"nodes,omitempty"`        // default "pve"
+	DiskStorage string   `json:"disk_storage,omitempty"` // default "local-lvm"
+	ISOStorage  string   `json:"iso_storage,omitempty"`  // default "local"
+	Pool        string   `json:"pool,omitempty"`         // the token is confined to it
+	Bridges     []string `json:"bridges,omitempty"`      // besides those of Networks
+}
+
+// An InstallerConfig is an assisted service.
+type InstallerConfig struct {
+	URL   string `json:"url"`             // http or https
+	Token string `json:"token,omitempty"` // of the user; empty: no authentication
+}
+
+// A NetworkConfig is a network with its router, which also answers DNS and
+// knows the endpoints by name, but nothing of any cluster.
+type NetworkConfig struct {
+	CIDR    netip.Prefix `json:"cidr"`
+	Gateway netip.Addr   `json:"gateway,omitzero"` // none: the World chooses one
+	Bridge  string       `json:"bridge,omitempty"` // default "vmbr0"
+	VLAN    int          `json:"vlan,omitempty"`   // 0: untagged
+}
+
+// segment names the network's wire: bridges are apart, and so are VLANs.
+func (n NetworkConfig) segment() string { return segmentName(n.bridge(), n.VLAN) }
+
+func (n NetworkConfig) bridge() string {
+	if n.Bridge == "" {
+		return "vmbr0"
+	}
+	return n.Bridge
+}

@@ -1,0 +1,136 @@
+package rehearsal
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+
+	"github.com/google/uuid"
+
+	"github.com/slipway-project/slipway/rehearsal/pve"
+)
+
+// A datacentre is a simulated Proxmox VE cluster: its API and its machines.
+type datacentre struct {
+	HypervisorConfig
+	api  *pve.Server
+	rack *rack
+}
+
+func (w *World) startDatacentres() error {
+	for i, h := range w.cfg.Hypervisors {
+		if err := w.startDatacentre(i, h.withDefaults(w.cfg.Networks)); err != nil {
+			return fmt.Errorf("hypervisor %s: %w", h.URL, err)
+		}
+	}
+	return nil
+}
+
+func (h HypervisorConfig) withDefaults(networks []NetworkConfig) HypervisorConfig {
+	if len(h.Nodes) == 0 {
+		h.Nodes = []string{"pve"}
+	}
+	h.DiskStorage = cmp.Or(h.DiskStorage, "local-lvm")
+	h.ISOStorage = cmp.Or(h.ISOStorage, "local")
+	h.Bridges = slices.Clone(h.Bridges)
+	for _, n := range networks {
+		h.Bridges = append(h.Bridges, n.bridge())
+	}
+	slices.Sort(h.Bridges)
+	h.Bridges = slices.Compact(h.Bridges)
+	return h
+}
+
+func (w *World) startDatacentre(i int, h HypervisorConfig) error {
+	place := w.layout.endpoints[h.URL]
+	token := pve.Token{ID: "slipway@pve!rehearsal", Secret: uuid.NewString(), ACL: h.leastPrivilege()}
+	d := &datacentre{HypervisorConfig: h, rack: newRack(w.lab, w.site, w.cfg.Speed, h)}
+	api, err := pve.New(pve.Config{
+		Dir: w.path("pve-" + strconv.Itoa(i)), Speed: w.cfg.Speed,
+		Hosts: []string{place.host, place.at.Addr().String()},
+		Nodes: h.Nodes, Storages: h.storages(), Bridges: h.Bridges, Pools: h.pools(),
+		Tokens: []pve.Token{token}, Hypervisor: d.rack,
+	})
+	if err != nil {
+		return err
+	}
+	d.api = api
+	w.later(d.close)
+	l, err := w.listen(place)
+	if err != nil {
+		return err
+	}
+	w.serve("hypervisor "+h.URL, func() error { return api.Serve(w.ctx, l) })
+	w.datacentres = append(w.datacentres, d)
+	return w.announceDatacentre(i, d, token.ID+"="+token.Secret)
+}
+
+// close ends the API's tasks first, for they switch machines on.
+func (d *datacentre) close() error {
+	d.api.Close()
+	return d.rack.close()
+}
+
+func (w *World) announceDatacentre(i int, d *datacentre, token string) error {
+	name := "pve-" + strconv.Itoa(i)
+	e := Endpoint{
+		Address: w.layout.endpoints[d.URL].at, Fingerprint: d.api.Fingerprint(),
+		CA: w.path(name + "-ca.pem"), TokenFile: w.path(name + "-token"),
+	}
+	if err := os.WriteFile(e.CA, d.api.CA(), 0o644); err != nil {
+		return err
+	}
+	if err := os.WriteFile(e.TokenFile, []byte(token+"\n"), 0o600); err != nil {
+		return err
+	}
+	w.ready.Endpoints[d.URL] = e
+	if i == 0 {
+		w.ready.Env["SLIPWAY_PROXMOX_TOKEN"], w.ready.Env["SLIPWAY_PROXMOX_FINGERPRINT"] = token, e.Fingerprint
+	}
+	return nil
+}
+
+// storages are those a fresh installation has, under the spec's names.
+func (h HypervisorConfig) storages() []pve.Storage {
+	files := pve.Storage{Name: h.ISOStorage, Type: "dir", Content: []string{"iso", "vztmpl", "backup"}}
+	if h.ISOStorage == h.DiskStorage {
+		files.Content = append(files.Content, "images")
+		return []pve.Storage{files}
+	}
+	return []pve.Storage{files, {Name: h.DiskStorage, Type: "lvmthin", Content: []string{"images", "rootdir"}}}
+}
+
+func (h HypervisorConfig) pools() []string {
+	if h.Pool == "" {
+		return nil
+	}
+	return []string{h.Pool}
+}
+
+// leastPrivilege is what the documentation tells users to give the token, and
+// nothing more.
+func (h HypervisorConfig) leastPrivilege() []pve.ACL {
+	machines := []string{
+		"VM.Allocate", "VM.Audit", "VM.PowerMgmt", "VM.GuestAgent.Audit",
+		"VM.Config.CDROM", "VM.Config.CPU", "VM.Config.Disk", "VM.Config.HWType",
+		"VM.Config.Memory", "VM.Config.Network", "VM.Config.Options",
+	}
+	acl := []pve.ACL{
+		{Path: "/storage/" + h.DiskStorage, Privileges: []string{"Datastore.AllocateSpace", "Datastore.Audit"}, Propagate: true},
+		{Path: "/storage/" + h.ISOStorage, Privileges: []string{"Datastore.AllocateTemplate", "Datastore.Audit", "Datastore.Allocate"}, Propagate: true},
+	}
+	if h.Pool == "" {
+		acl = append(acl, pve.ACL{Path: "/vms", Privileges: machines, Propagate: true})
+	} else {
+		acl = append(acl, pve.ACL{Path: "/pool/" + h.Pool, Privileges: append(machines, "Pool.Audit"), Propagate: true})
+	}
+	for _, b := range h.Bridges {
+		acl = append(acl, pve.ACL{Path: "/sdn/zones/localnetwork/" + b, Privileges: []string{"SDN.Use"}, Propagate: true})
+	}
+	for _, n := range h.Nodes {
+		acl = append(acl, pve.ACL{Path: "/nodes/" + n, Privileges: []string{"Sys.Audit"}, Propagate: true})
+	}
+	return acl
+}

@@ -1,0 +1,104 @@
+package rehearsal
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-project/slipway/internal/hint"
+)
+
+// start runs the World of cfg in a process of its own.
+func start(t *testing.T, cfg Config) *Process {
+	t.Helper()
+	t.Setenv(stage, "serve")
+	p, err := Start(timeout(t), cfg, []string{"/proc/self/exe"})
+	if err != nil && hint.Of(err) != "" {
+		t.Skipf("no namespaces here: %v (%s)", err, hint.Of(err))
+	}
+	must(t, err)
+	t.Cleanup(func() { p.Stop(timeout(t)) })
+	return p
+}
+
+func TestProgramsEnterTheWorld(t *testing.T) {
+	if _, err := exec.LookPath("nsenter"); err != nil {
+		t.Skip("nsenter (util-linux) is not installed")
+	}
+	p := start(t, example(t))
+	argv := append(p.Ready.Enter, "cat", "/etc/resolv.conf")
+	out, err := exec.CommandContext(t.Context(), argv[0], argv[1:]...).CombinedOutput()
+	must(t, err)
+	if diff := cmp.Diff("nameserver 192.0.2.1\n", string(out)); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	must(t, p.Stop(timeout(t)))
+	must(t, p.Stop(timeout(t)))
+}
+
+func TestControl(t *testing.T) {
+	cfg := example(t)
+	p := start(t, cfg)
+	file := filepath.Join(cfg.Dir, "home", "left")
+	must(t, os.WriteFile(file, nil, 0o600))
+	control := NewControl(cfg.Dir)
+	got, err := control.Residue(timeout(t), []int{p.Ready.PID}, []string{filepath.Dir(file)})
+	must(t, err)
+	if diff := cmp.Diff([]string{"file " + file}, got); diff != "" {
+		t.Errorf("residue: -want +got\n%s", diff)
+	}
+	hosts, err := control.Hosts(timeout(t))
+	must(t, err)
+	if len(hosts) != 0 {
+		t.Errorf("hosts: %v", hosts)
+	}
+	must(t, control.Stop(timeout(t)))
+	<-p.Done()
+	must(t, p.Stop(timeout(t)))
+	if _, err := control.Hosts(timeout(t)); !errors.Is(err, syscall.ENOENT) {
+		t.Errorf("after Stop: got %v", err)
+	}
+}
+
+func TestStartSaysWhatIsWrong(t *testing.T) {
+	tests := []struct {
+		name string
+		argv []string
+		edit func(*Config)
+		want string
+	}{
+		{"config", []string{"/proc/self/exe"}, func(c *Config) { c.Services = []netip.Addr{addr("198.51.100.210")} }, "start the world: services address 198.51.100.210: in none of the networks"},
+		{"program that dies", []string{"sh", "-c", "echo ouch >&2; exit 3"}, func(*Config) {}, "start the world: ended before it was ready: exit status 3: ouch"},
+		{"program that babbles", []string{"sh", "-c", "echo hello"}, func(*Config) {}, "start the world: read its first line: invalid character 'h' looking for beginning of value"},
+		{"no program", []string{"/none"}, func(*Config) {}, "start the world: start /none in namespaces of its own: fork/exec /none: no such file or directory"},
+		{"no directory", []string{"/proc/self/exe"}, func(c *Config) { c.Dir = "/none" }, "start the world: open /none/world.log: no such file or directory"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := example(t)
+			tt.edit(&cfg)
+			t.Setenv(stage, "serve")
+			_, err := Start(timeout(t), cfg, tt.argv)
+			if hint.Of(err) != "" {
+				t.Skipf("no namespaces here: %v", err)
+			}
+			if err == nil || strings.TrimSpace(err.Error()) != tt.want {
+				t.Errorf("got  %v\nwant %s", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestTheWorldEndsWithASignal(t *testing.T) {
+	p := start(t, example(t))
+	must(t, syscall.Kill(p.Ready.PID, syscall.SIGINT))
+	<-p.Done()
+	must(t, p.Stop(timeout(t)))
+}

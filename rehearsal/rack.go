@@ -1,0 +1,207 @@
+package rehearsal
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"sync"
+
+	"github.com/slipway-project/slipway/internal/netlab"
+	"github.com/slipway-project/slipway/internal/pace"
+	"github.com/slipway-project/slipway/rehearsal/node"
+	"github.com/slipway-project/slipway/rehearsal/pve"
+)
+
+// A rack holds the machines of one hypervisor: it is what [pve.Server] starts
+// and stops. It is safe for concurrent use.
+type rack struct {
+	url     string
+	bridges []string
+	lab     *netlab.Lab
+	site    *node.Site
+	speed   pace.Pace
+
+	mu       sync.Mutex
+	machines map[int]*machine
+}
+
+// A machine is one that was switched on at least once. Its disk stays; its
+// host and cables are new each time, as a kernel is that boots.
+type machine struct {
+	vm    pve.VM
+	disk  *node.Disk
+	host  *node.Host // nil: off
+	ports []*netlab.Port
+}
+
+var _ pve.Hypervisor = (*rack)(nil)
+
+func newRack(lab *netlab.Lab, site *node.Site, speed pace.Pace, h HypervisorConfig) *rack {
+	return &rack{url: h.URL, bridges: h.Bridges, lab: lab, site: site, speed: speed, machines: map[int]*machine{}}
+}
+
+// PowerOn boots vm. A bridge that does not exist is the hypervisor's error.
+func (r *rack) PowerOn(vm pve.VM) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m := r.machines[vm.ID]
+	if m == nil {
+		m = &machine{disk: &node.Disk{}}
+		r.machines[vm.ID] = m
+	}
+	m.off()
+	ports, err := r.plug(vm.NICs)
+	if err != nil {
+		return err
+	}
+	m.vm, m.ports = vm, ports
+	m.host = node.New(m.hardware(r.speed), r.site)
+	m.host.Media(vm.CD)
+	m.host.PowerOn()
+	return nil
+}
+
+func (r *rack) plug(nics []pve.NIC) ([]*netlab.Port, error) {
+	var ports []*netlab.Port
+	for _, nic := range nics {
+		port, err := r.cable(nic)
+		if err != nil {
+			return nil, errors.Join(err, unplug(ports))
+		}
+		ports = append(ports, port)
+	}
+	return ports, nil
+}
+
+// cable connects a NIC to its wire, which need not be in any network.
+func (r *rack) cable(nic pve.NIC) (*netlab.Port, error) {
+	if !slices.Contains(r.bridges, nic.Bridge) {
+		return nil, fmt.Errorf("bridge '%s' does not exist", nic.Bridge)
+	}
+	segment := segmentName(nic.Bridge, nic.VLAN)
+	if err := r.lab.AddSegment(segment); err != nil {
+		return nil, err
+	}
+	return r.lab.AddMachine(segment, nic.MAC)
+}
+
+func unplug(ports []*netlab.Port) error {
+	var errs []error
+	for _, p := range ports {
+		errs = append(errs, p.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (m *machine) hardware(speed pace.Pace) node.Hardware {
+	hw := node.Hardware{
+		Name: m.vm.Name, UUID: m.vm.UUID, Serial: m.vm.Serial, CPUs: m.vm.CPUs, Memory: m.vm.Memory,
+		Disk: m.disk, Boot: m.vm.Boot, Speed: speed,
+	}
+	if m.vm.Disk == 0 {
+		hw.Disk = nil
+	}
+	for i, nic := range m.vm.NICs {
+		// The first virtio NIC of a q35 machine is in slot 18 of its sixth bus.
+		hw.NICs = append(hw.NICs, node.NIC{Name: fmt.Sprintf("enp6s%d", 18+i), MAC: nic.MAC, Link: m.ports[i]})
+	}
+	return hw
+}
+
+// off cuts the power: the cables go first, so that the last the world hears of
+// the machine is nothing.
+func (m *machine) off() error {
+	if m.host == nil {
+		return nil
+	}
+	var errs []error
+	for _, p := range m.ports {
+		errs = append(errs, p.Down())
+	}
+	m.host.PowerOff()
+	errs = append(errs, unplug(m.ports))
+	m.host, m.ports = nil, nil
+	return errors.Join(errs...)
+}
+
+// PowerOff cuts the power of a machine.
+func (r *rack) PowerOff(vmid int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m := r.machines[vmid]; m != nil {
+		m.off()
+	}
+}
+
+// Media puts another image into the CD tray of a machine.
+func (r *rack) Media(vmid int, path string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m := r.machines[vmid]; m != nil && m.host != nil {
+		m.vm.CD = path
+		m.host.Media(path)
+	}
+}
+
+// Destroy forgets a machine and its disk.
+func (r *rack) Destroy(vmid int) {
+	r.PowerOff(vmid)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.machines, vmid)
+}
+
+// close switches everything off.
+func (r *rack) close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var errs []error
+	for _, m := range r.machines {
+		errs = append(errs, m.off())
+	}
+	return errors.Join(errs...)
+}
+
+// A Host is a simulated machine as a person in front of it sees it.
+type Host struct {
+	Hypervisor string       `json:"hypervisor"` // URL
+	VMID       int          `json:"vmid"`
+	Name       string       `json:"name"`
+	On         bool         `json:"on"`
+	State      string       `json:"state,omitempty"` // what it is doing while it is on
+	CD         string       `json:"cd,omitempty"`    // path of the image in the tray
+	MACs       []string     `json:"macs"`
+	Addresses  []netip.Addr `json:"addresses,omitempty"`
+}
+
+// Hosts lists the machines that were ever switched on and not destroyed.
+func (w *World) Hosts() []Host {
+	hosts := []Host{} // [] in JSON, not null
+	for _, d := range w.datacentres {
+		hosts = append(hosts, d.rack.hosts()...)
+	}
+	return hosts
+}
+
+func (r *rack) hosts() []Host {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var hosts []Host
+	for _, id := range slices.Sorted(maps.Keys(r.machines)) {
+		hosts = append(hosts, r.machines[id].describe(r.url))
+	}
+	return hosts
+}
+
+func (m *machine) describe(url string) Host {
+	h := Host{Hypervisor: url, VMID: m.vm.ID, Name: m.vm.Name, CD: m.vm.CD, On: m.host != nil}
+	for _, nic := range m.vm.NICs {
+		h.MACs = append(h.MACs, nic.MAC.String())
+	}
+	if h.On {
+		h.State = m.host.State()
+	}
+	return h
+}
