@@ -136,7 +136,7 @@ func (l *loader) notAKey(n int, at hcl.Range) {
 
 func (l *loader) installer(c *cluster) {
 	if len(c.raw.Installers) == 0 {
-		l.errorf(c.Range, "Missing installer block", "Write installer \"assisted\" { endpoint = \"http://192.0.2.9:8090\" } in this cluster.")
+		l.absentf(c.Range, "installer", "Missing installer block", "Write installer \"assisted\" { endpoint = \"http://192.0.2.9:8090\" } in this cluster.")
 		return
 	}
 	first := c.raw.Installers[0]
@@ -150,7 +150,7 @@ func (l *loader) installer(c *cluster) {
 func (l *loader) services(c *cluster) {
 	raw := c.raw.Services
 	if raw == nil {
-		l.errorf(c.Range, "Missing services block", "DNS and load balancer need an address. Write services { address = \"192.0.2.210\" } in this cluster.")
+		l.absentf(c.Range, "services", "Missing services block", "DNS and load balancer need an address. Write services { address = \"192.0.2.210\" } in this cluster.")
 		return
 	}
 	if mode, ok := l.text(raw.Mode, `"local"`); ok && mode != "local" {
@@ -192,7 +192,7 @@ func (l *loader) choose(c *cluster, what, example string, a *hcl.Attribute, labe
 	case given || a != nil:
 		return i
 	case len(labels) == 0:
-		l.errorf(c.Range, "Missing "+what, "The spec has no %s block. Write %s %s.", what, what, example)
+		l.absentf(c.Range, what, "Missing "+what, "The spec has no %s block. Write %s %s.", what, what, example)
 		return -1
 	case len(labels) > 1:
 		l.errorf(c.Range, "Ambiguous "+what, "There are several: %s. Write %s = %q in this cluster.", strings.Join(labels, ", "), what, labels[0])

@@ -3,6 +3,7 @@ package spec
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -41,6 +42,9 @@ func follows(d *hcl.Diagnostic, all hcl.Diagnostics) bool {
 	if d.Severity != hcl.DiagError || isRoot(d) {
 		return false
 	}
+	if name, ok := d.Extra.(absent); ok {
+		return misspelt(string(name), all)
+	}
 	unsuitable := d.Summary == "Unsuitable value type" // gohcl, after any failure
 	unknown := unsuitable && strings.HasSuffix(d.Detail, "value must be known")
 	return slices.ContainsFunc(all, func(other *hcl.Diagnostic) bool {
@@ -56,6 +60,16 @@ func follows(d *hcl.Diagnostic, all hcl.Diagnostics) bool {
 func isRoot(d *hcl.Diagnostic) bool {
 	_, ok := d.Extra.(reference)
 	return ok
+}
+
+// absent is the Extra of a diagnostic on the lack of the thing it names.
+type absent string
+
+// misspelt reports whether what is called name is there after all, with a typo.
+func misspelt(name string, all hcl.Diagnostics) bool {
+	return slices.ContainsFunc(all, func(d *hcl.Diagnostic) bool {
+		return strings.HasPrefix(d.Summary, "Unsupported") && strings.HasSuffix(d.Detail, fmt.Sprintf("Did you mean %q?", name))
+	})
 }
 
 // reference is the Extra of a diagnostic from checkReferences.

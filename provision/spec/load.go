@@ -179,6 +179,11 @@ func (l *loader) blocks() hcl.Blocks {
 
 func (l *loader) content(body hcl.Body) hcl.Blocks {
 	content, diags := body.Content(rootSchema)
+	for _, d := range diags {
+		if d.Summary == "Unsupported block type" && !strings.Contains(d.Detail, "Did you mean") {
+			d.Detail += " A spec has locals, secret, provider, network and cluster blocks."
+		}
+	}
 	l.diags = append(l.diags, diags...)
 	return content.Blocks
 }

@@ -130,8 +130,8 @@ func (l *loader) length(m *machines, a *hcl.Attribute, got int) {
 	if source == nil {
 		source = m.raw.Addresses
 	}
-	l.errorf(a.Expr.Range(), "Length mismatch", "%s has %d %s, and by %s at %s it has %d nodes. Write one for each node.",
-		m, got, a.Name, source.Name, source.Expr.Range(), len(m.nodes))
+	l.errorf(a.Expr.Range(), "Length mismatch", "%s has %d nodes, by %s at %s, and this lists %d. Write one for each node.",
+		m, len(m.nodes), source.Name, source.Expr.Range(), got)
 }
 
 // equip gives the nodes the addresses and MACs that are written.

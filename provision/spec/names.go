@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"fmt"
 	"net/netip"
 	"regexp"
 	"strings"
@@ -105,7 +106,7 @@ func closest(given string, options []string) string {
 // didYouMean ends a sentence with a suggestion, or with all there is.
 func didYouMean(given string, options []string) string {
 	if best := closest(given, options); best != "" {
-		return "Did you mean " + best + "?"
+		return fmt.Sprintf("Did you mean %q?", best)
 	}
 	if len(options) == 0 {
 		return "None is declared."

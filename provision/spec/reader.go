@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/netip"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -24,6 +25,12 @@ func (r *reader) errorf(at hcl.Range, summary, format string, args ...any) {
 	r.diags = append(r.diags, problem(at, summary, format, args...))
 }
 
+// absentf is errorf for the lack of something called name.
+func (r *reader) absentf(at hcl.Range, name, summary, format string, args ...any) {
+	r.errorf(at, summary, format, args...)
+	r.diags[len(r.diags)-1].Extra = absent(name)
+}
+
 func problem(at hcl.Range, summary, format string, args ...any) *hcl.Diagnostic {
 	return &hcl.Diagnostic{
 		Severity: hcl.DiagError,
@@ -36,6 +43,11 @@ func problem(at hcl.Range, summary, format string, args ...any) *hcl.Diagnostic 
 // evaluate works a out. Unknown values come from errors already reported.
 func (r *reader) evaluate(a *hcl.Attribute) (cty.Value, bool) {
 	v, diags := a.Expr.Value(r.ctx)
+	for _, d := range diags {
+		if strings.Contains(d.Detail, "have secret") {
+			d.Detail += " A secret is used whole: write secret.NAME alone."
+		}
+	}
 	r.diags = append(r.diags, diags...)
 	return v, !diags.HasErrors() && v.IsWhollyKnown()
 }
@@ -189,8 +201,7 @@ func (r *reader) secret(a *hcl.Attribute) (secret.Value, bool) {
 	s, ok := secret.FromCty(v)
 	if !ok {
 		r.errorf(a.Expr.Range(), "Literal secret",
-			"%q must not stand in the spec, nor be a string computed there. Write %s = secret.%s, and declare secret %q { file = \"~/.%s\" } (or env, or exec).",
-			a.Name, a.Name, a.Name, a.Name, a.Name)
+			"A secret must not stand in the spec, nor be computed there. Write %s = secret.pull, and declare secret \"pull\" { file = \"~/.pull-secret.json\" } (or env, or exec).", a.Name)
 		r.diags[len(r.diags)-1].Extra = hidden{}
 	}
 	return s, ok
@@ -199,7 +210,7 @@ func (r *reader) secret(a *hcl.Attribute) (secret.Value, bool) {
 // missing reports an attribute that must be given in the block at at.
 func (r *reader) missing(a *hcl.Attribute, at hcl.Range, name, example string) bool {
 	if a == nil {
-		r.errorf(at, "Missing argument", "%q is required. Write %s = %s in this block.", name, name, example)
+		r.absentf(at, name, "Missing argument", "%q is required. Write %s = %s in this block.", name, name, example)
 	}
 	return a == nil
 }
