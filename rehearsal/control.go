@@ -87,13 +87,15 @@ func (c *Control) Residue(ctx context.Context, exclude []int, paths []string) ([
 		query.Add("exclude", strconv.Itoa(pid))
 	}
 	var residue []string
-	return residue, c.call(ctx, http.MethodGet, "/residue?"+query.Encode(), &residue)
+	err := c.call(ctx, http.MethodGet, "/residue?"+query.Encode(), &residue)
+	return residue, err
 }
 
 // Hosts asks for [World.Hosts].
 func (c *Control) Hosts(ctx context.Context) ([]Host, error) {
 	var hosts []Host
-	return hosts, c.call(ctx, http.MethodGet, "/nodes", &hosts)
+	err := c.call(ctx, http.MethodGet, "/nodes", &hosts)
+	return hosts, err
 }
 
 // Stop asks the World to end; it does so after it has answered.

@@ -182,8 +182,8 @@ func (p *Process) Stop(ctx context.Context) error {
 // descriptor 3, writes one line of JSON to standard output, and serves until
 // ctx ends, standard input does, or somebody asks it to stop.
 func Serve(ctx context.Context) error {
-	var cfg Config
-	if err := json.NewDecoder(os.NewFile(configFD, "config")).Decode(&cfg); err != nil {
+	cfg, err := readConfig()
+	if err != nil {
 		return fmt.Errorf("read the world's config: %w", err)
 	}
 	w, err := Open(cfg)
@@ -204,6 +204,13 @@ func Serve(ctx context.Context) error {
 	case <-w.Done():
 	}
 	return errors.Join(w.Err(), w.Close())
+}
+
+func readConfig() (c Config, err error) {
+	f := os.NewFile(configFD, "config")
+	defer f.Close()
+	err = json.NewDecoder(f).Decode(&c)
+	return c, err
 }
 
 func say(line any) error { return json.NewEncoder(os.Stdout).Encode(line) }
