@@ -75,7 +75,7 @@ func (s *Server) AddVM(v VMState) {
 		node = s.cfg.Nodes[0]
 	}
 	m := newMachine(v.ID, node)
-	m.pool, m.conf, m.running = v.Pool, conf, v.Running
+	m.pool, m.conf, m.running, m.started = v.Pool, conf, v.Running, time.Now()
 	m.stats = stats{status: m.status(), name: m.name()}
 	s.vms[v.ID] = m
 }

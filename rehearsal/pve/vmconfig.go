@@ -214,23 +214,34 @@ func (u *update) run(ctx context.Context) error {
 	if err := u.makeDrives(ctx); err != nil {
 		return err
 	}
-	if tags, ok := u.set["tags"]; ok {
-		if err := u.srv.check(u.token, vmPath(u.vmid()), "VM.Config.Options"); err != nil {
-			return err
-		}
-		u.set["tags"] = sortTags(tags)
+	if err := u.checkTags(); err != nil {
+		return err
 	}
 	return u.apply()
+}
+
+func (u *update) checkTags() error {
+	tags, given := u.set["tags"]
+	if !given && !slices.Contains(u.delete, "tags") {
+		return nil
+	}
+	if given {
+		u.set["tags"] = sortTags(tags)
+	}
+	return u.srv.check(u.token, vmPath(u.vmid()), "VM.Config.Options")
 }
 
 func (u *update) makeDrives(ctx context.Context) error {
 	for _, option := range driveNames {
 		value, ok := u.set[option]
-		if !ok {
+		if !ok && !slices.Contains(u.delete, option) {
 			continue
 		}
 		if err := u.mayChangeDrive(option, value); err != nil {
 			return err
+		}
+		if !ok {
+			continue
 		}
 		made, _, err := u.srv.makeDrive(ctx, driveJob{u.node, u.vmid(), option, value, ""})
 		if err != nil {
@@ -250,7 +261,7 @@ func (u *update) mayChangeDrive(option, value string) error {
 	for _, v := range []string{old, value} {
 		d, err := parseDrive(option, v)
 		if err != nil {
-			continue // nothing was there
+			continue // nothing was there, or nothing is going to be
 		}
 		priv := "VM.Config.Disk"
 		if d.cdrom() {
@@ -298,11 +309,32 @@ func (u *update) write() (media string, changed bool, err error) {
 	for _, option := range u.delete {
 		m.unset(option)
 	}
+	u.reorder(m)
 	for _, option := range splitList(u.params["revert"]) {
 		delete(m.pending, option)
 		delete(m.deleted, option)
 	}
 	return media, changed, nil
+}
+
+// reorder keeps the boot order in step with the drives: a CD drive that comes
+// is put last, a device that goes is taken out.
+func (u *update) reorder(m *machine) {
+	keys, err := bootKeys.parse("boot", m.effective()["boot"])
+	before := splitList(keys["order"])
+	if err != nil || len(before) == 0 {
+		return
+	}
+	after := slices.DeleteFunc(slices.Clone(before), func(device string) bool { return slices.Contains(u.delete, device) })
+	for _, option := range driveNames {
+		d, err := parseDrive(option, u.set[option])
+		if err == nil && d.cdrom() && !slices.Contains(after, option) {
+			after = append(after, option)
+		}
+	}
+	if !slices.Equal(before, after) {
+		m.set("boot", "order="+strings.Join(after, ";"))
+	}
 }
 
 func (u *update) checkBoot(m *machine, value string) error {

@@ -1,7 +1,5 @@
 package pve
 
-import "fmt"
-
 var (
 	nodeParam = text.as(isNode)
 	vmidParam = integer.as(isVMID).atLeast(100).atMost(999999999)
@@ -145,21 +143,19 @@ var configPrivileges = []string{"VM.Config.Disk", "VM.Config.CDROM", "VM.Config.
 
 // optionPrivilege says which privilege an option needs. Drives, serial ports
 // and tags are not here: theirs depends on the value or is asked later.
-var optionPrivilege = map[string]string{}
-
-func init() { // a table written by privilege, read by option
+var optionPrivilege = func() map[string]string {
+	byOption := map[string]string{}
 	for priv, options := range map[string][]string{
 		"VM.Config.CPU":     {"cores", "cpu", "cpulimit", "cpuunits", "numa", "sockets", "vcpus"},
 		"VM.Config.Memory":  {"memory", "balloon"},
 		"VM.Config.HWType":  {"acpi", "hotplug", "kvm", "machine", "scsihw", "smbios1", "tablet", "vga", "rng0"},
 		"VM.Config.Options": {"agent", "bios", "description", "localtime", "name", "onboot", "ostype", "protection", "reboot", "startup", "template"},
 		"VM.Config.Disk":    {"boot"},
+		"VM.Config.Network": numbered("net", 32),
 	} {
 		for _, option := range options {
-			optionPrivilege[option] = priv
+			byOption[option] = priv
 		}
 	}
-	for i := range 32 {
-		optionPrivilege[fmt.Sprintf("net%d", i)] = "VM.Config.Network"
-	}
-}
+	return byOption
+}()
