@@ -125,9 +125,11 @@ func (z *zone) complete(in Zone) error {
 	}
 	switch soas := apex.sets[dns.TypeSOA]; len(soas) {
 	case 0:
-		soa := z.authority(in)
-		z.add(z.apex, soa)
-		return packable(soa)
+		soa, err := repacked(z.authority(in))
+		if err == nil {
+			z.add(z.apex, soa)
+		}
+		return err
 	case 1:
 		return agree(soas[0].(*dns.SOA), in)
 	}

@@ -12,7 +12,9 @@ type Config struct {
 	Forward *Forward `json:"forward,omitempty"`
 }
 
-// A Zone is one authoritative zone.
+// A Zone is one authoritative zone. Its SOA record and the NS record of its
+// apex are made from the fields, unless Records has them: an SOA record must
+// then agree with the fields, and brings its TTL, mailbox and timers.
 type Zone struct {
 	Name    string   `json:"name"`    // absolute, with the final dot: mycluster.lab.test.
 	Serial  uint32   `json:"serial"`  // SOA serial; must grow when records change

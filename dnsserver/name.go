@@ -18,16 +18,6 @@ func toWire(text string) (wireName, error) {
 	return fold(packed), err
 }
 
-// canonical is the one presentation form of a name, its letters kept.
-func canonical(text string) (string, error) {
-	packed, err := pack(text)
-	if err != nil {
-		return "", err
-	}
-	name, _, err := dns.UnpackDomainName(packed, 0)
-	return name, err
-}
-
 func pack(text string) ([]byte, error) {
 	if !dns.IsFqdn(text) {
 		return nil, fmt.Errorf("%q is not an absolute domain name: it ends without a dot", text)

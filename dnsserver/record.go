@@ -33,10 +33,9 @@ func parseRecord(z Zone, r Record) (wireName, dns.RR, error) {
 	if rr.Header().Rrtype != rtype {
 		return "", nil, fmt.Errorf("the data %q reads as another record", r.Data)
 	}
-	if rr.Header().Name, err = canonical(r.Name); err != nil {
-		return "", nil, err
-	}
-	return name, rr, packable(rr)
+	rr.Header().Name = r.Name
+	rr, err = repacked(rr)
+	return name, rr, err
 }
 
 // recordType refuses the types that are questions or signalling, those that
@@ -80,15 +79,14 @@ func complaint(err error) string {
 	return strings.TrimPrefix(text, "dns: ")
 }
 
-// packable finds what the parser lets pass and the wire does not.
-func packable(rr dns.RR) error {
+// repacked is rr after a journey over the wire: in the one form there is for
+// it. It finds what the parser lets pass and the wire does not.
+func repacked(rr dns.RR) (dns.RR, error) {
 	buf := make([]byte, dns.MaxMsgSize)
 	n, err := dns.PackRR(rr, buf, 0, nil, false)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if _, _, err := dns.UnpackRR(buf[:n], 0); err != nil {
-		return err
-	}
-	return nil
+	rr, _, err = dns.UnpackRR(buf[:n], 0)
+	return rr, err
 }

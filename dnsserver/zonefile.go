@@ -14,7 +14,8 @@ const maxFileRecords = 1 << 20
 
 // ParseZone reads a master file (RFC 1035 5) as a Zone that answers the same.
 // origin completes relative names until a $ORIGIN; file is for messages only.
-// $INCLUDE is refused. All records keep the TTL of the file, the SOA and NS
+// $INCLUDE is refused; a $GENERATE line without a TTL means 3600 s, whatever
+// $TTL says. All records keep the TTL of the file, the SOA and NS
 // records among them, so that the Zone's own TTL is 0.
 func ParseZone(r io.Reader, origin, file string) (Zone, error) {
 	p := dns.NewZoneParser(r, origin, file)
@@ -34,6 +35,10 @@ func ParseZone(r io.Reader, origin, file string) (Zone, error) {
 }
 
 func (z *Zone) append(rr dns.RR) error {
+	rr, err := repacked(rr)
+	if err != nil {
+		return err
+	}
 	h := rr.Header()
 	if h.Class != dns.ClassINET {
 		return fmt.Errorf("%s: class %s is not served", h.Name, dns.Class(h.Class))
