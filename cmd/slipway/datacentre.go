@@ -1,0 +1,131 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/slipway-project/slipway/internal/atomicfile"
+	"github.com/slipway-project/slipway/internal/pace"
+	"github.com/slipway-project/slipway/provision/installer/assisted"
+	"github.com/slipway-project/slipway/provision/provider/proxmox"
+	"github.com/slipway-project/slipway/provision/spec"
+	"github.com/slipway-project/slipway/rehearsal"
+)
+
+// A datacentre is the simulated world that specs are rehearsed against, and
+// the inputs of slipway that are replaced for it.
+type datacentre struct {
+	config   rehearsal.Config
+	secrets  map[string]string // by name: what stands in for the user's
+	blocks   strings.Builder   // of the override file
+	tokens   map[string]string // provider label to endpoint URL
+	replaced []string          // told before anything begins
+}
+
+// fakePullSecret parses as one and opens nothing.
+const fakePullSecret = `{"auths":{"registry.invalid":{"auth":"cmVoZWFyc2FsOnJlaGVhcnNhbA=="}}}`
+
+// newDatacentre reads from the specs what must be there: hypervisors,
+// installers, networks and services addresses.
+func newDatacentre(a *app, dir string, speed pace.Pace, specs []reading) (*datacentre, error) {
+	d := &datacentre{secrets: map[string]string{}, tokens: map[string]string{},
+		config: rehearsal.Config{Dir: dir, Speed: speed, Env: map[string]string{"SLIPWAY_OVERRIDE": filepath.Join(dir, "override.hcl")}}}
+	for _, r := range specs {
+		for _, name := range r.Secrets {
+			d.secrets[name] = fakePullSecret
+			d.replace("secret "+name, "a value that opens nothing; yours is not read")
+		}
+		for _, c := range r.Clusters {
+			if err := d.addCluster(a, r, c); err != nil {
+				return nil, err
+			}
+		}
+	}
+	d.replace("state directory", filepath.Join(dir, "home"))
+	d.replace("pace", fmt.Sprintf("%v: simulated hardware is that much faster, and so is our polling", float64(speed)))
+	return d, nil
+}
+
+func (d *datacentre) replace(what, by string) {
+	d.replaced = append(d.replaced, fmt.Sprintf("  %-38s %s", what, by))
+}
+
+func (d *datacentre) addCluster(a *app, r reading, c spec.Cluster) error {
+	hypervisor, diags := proxmox.Decode(c.Provider.Body, c.Provider.Context)
+	engine, more := assisted.Decode(c.Installer.Body, c.Installer.Context, noEnvironment)
+	if err := a.diagnose(r, append(diags, more...)); err != nil {
+		return err
+	}
+	d.addHypervisor(c.Provider.Label, hypervisor)
+	d.addInstaller(c, engine)
+	d.config.Networks = append(d.config.Networks, rehearsal.NetworkConfig{CIDR: c.Network.CIDR.Masked(),
+		Gateway: c.Network.Gateway, Bridge: c.Network.Bridge, VLAN: c.Network.VLAN})
+	d.config.Services = append(d.config.Services, c.Services.Address)
+	d.replace("this host", "a network namespace that has "+c.Services.Address.String())
+	return nil
+}
+
+// noEnvironment keeps the user's environment out of the rehearsal.
+func noEnvironment(string) (string, bool) { return "", false }
+
+func (d *datacentre) addHypervisor(label string, c proxmox.Config) {
+	url := c.Endpoint.String()
+	known := slices.Contains(slices.Collect(maps.Values(d.tokens)), url)
+	d.tokens[label] = url
+	if known {
+		return
+	}
+	d.config.Hypervisors = append(d.config.Hypervisors, rehearsal.HypervisorConfig{URL: url, Nodes: c.Nodes,
+		DiskStorage: c.Storage.Disk, ISOStorage: c.Storage.ISO, Pool: c.Pool})
+	d.replace("Proxmox VE "+url, "a simulated API; its certificate and token are trusted")
+}
+
+func (d *datacentre) addInstaller(c spec.Cluster, engine assisted.Config) {
+	wanted := rehearsal.InstallerConfig{URL: engine.Endpoint.String()}
+	if engine.Token.Set() {
+		name := "rehearsal_installer_" + c.Name
+		wanted.Token = "rehearsal-token"
+		d.secrets[name] = wanted.Token
+		fmt.Fprintf(&d.blocks, "cluster %q {\n  installer %q {\n    token = secret.%s\n  }\n}\n", c.Name, c.Installer.Type, name)
+	}
+	if slices.ContainsFunc(d.config.Installers, func(i rehearsal.InstallerConfig) bool { return i.URL == wanted.URL }) {
+		return
+	}
+	d.config.Installers = append(d.config.Installers, wanted)
+	d.replace("assisted service "+wanted.URL, "a simulated service; its agents are simulated hosts")
+}
+
+// write puts down the override file, and the secrets it names, once the world
+// has said which tokens it takes.
+func (d *datacentre) write(ready rehearsal.Ready) error {
+	for label, url := range d.tokens {
+		name := "rehearsal_provider_" + label
+		token, err := os.ReadFile(ready.Endpoints[url].TokenFile)
+		if err != nil {
+			return err
+		}
+		d.secrets[name] = string(token)
+		fmt.Fprintf(&d.blocks, "provider \"proxmox\" %q {\n  token       = secret.%s\n  fingerprint = %q\n}\n",
+			label, name, ready.Endpoints[url].Fingerprint)
+	}
+	if err := d.writeSecrets(); err != nil {
+		return err
+	}
+	return atomicfile.Write(d.config.Env["SLIPWAY_OVERRIDE"], []byte(d.blocks.String()), 0o600)
+}
+
+func (d *datacentre) writeSecrets() error {
+	dir := filepath.Join(d.config.Dir, "secrets")
+	errs := []error{os.MkdirAll(dir, 0o700)}
+	for name, value := range d.secrets {
+		path := filepath.Join(dir, name)
+		errs = append(errs, os.WriteFile(path, []byte(value), 0o600))
+		fmt.Fprintf(&d.blocks, "secret %q {\n  file = %q\n}\n", name, path)
+	}
+	return errors.Join(errs...)
+}

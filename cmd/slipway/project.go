@@ -1,0 +1,147 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/slipway-project/slipway/internal/hint"
+	"github.com/slipway-project/slipway/internal/pace"
+	"github.com/slipway-project/slipway/internal/view"
+	"github.com/slipway-project/slipway/provision"
+	"github.com/slipway-project/slipway/provision/event"
+	installers "github.com/slipway-project/slipway/provision/installer/all"
+	"github.com/slipway-project/slipway/provision/phase"
+	providers "github.com/slipway-project/slipway/provision/provider/all"
+	"github.com/slipway-project/slipway/provision/spec"
+)
+
+// A reading is a spec as it was read, with the sources to point into.
+type reading struct {
+	*spec.Spec
+	files map[string]*hcl.File
+}
+
+// read loads the spec, and prints every diagnostic it has.
+func (a *app) read() (reading, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return reading{}, err
+	}
+	paths, err := spec.Files(a.files, dir)
+	if err != nil {
+		return reading{}, &exitError{provision.ExitSpec, err}
+	}
+	loaded, diags, files := spec.Load(paths, spec.Options{
+		Override: a.override, LookupEnv: os.LookupEnv, Stdin: a.stdin,
+		ProviderTypes: providers.Types(), InstallerTypes: installers.Types(),
+	})
+	r := reading{loaded, files}
+	return r, a.diagnose(r, diags)
+}
+
+// diagnose prints diagnostics; errors among them end the verb with exit 3.
+func (a *app) diagnose(r reading, diags hcl.Diagnostics) error {
+	if err := spec.Format(diags, r.files, a.stderr, a.color(), 0); err != nil {
+		return err
+	}
+	if diags.HasErrors() {
+		return &exitError{code: provision.ExitSpec}
+	}
+	return nil
+}
+
+// pick chooses the one cluster, or the one that --cluster names.
+func (a *app) pick(r reading) (spec.Cluster, error) {
+	var names []string
+	for _, c := range r.Clusters {
+		if a.cluster == c.Name || (a.cluster == "" && len(r.Clusters) == 1) {
+			return c, nil
+		}
+		names = append(names, c.Name)
+	}
+	if a.cluster != "" {
+		return spec.Cluster{}, usage(fmt.Errorf("the spec has no cluster %q, only %s", a.cluster, strings.Join(names, ", ")))
+	}
+	return spec.Cluster{}, usage(hint.With(fmt.Errorf("the spec has several clusters: %s", strings.Join(names, ", ")), "choose one with --cluster NAME"))
+}
+
+// project reads the spec and opens its cluster.
+func (a *app) project(sink event.Sink) (*provision.Project, error) {
+	r, err := a.read()
+	if err != nil {
+		return nil, err
+	}
+	cluster, err := a.pick(r)
+	if err != nil {
+		return nil, err
+	}
+	options, err := a.options(sink)
+	if err != nil {
+		return nil, err
+	}
+	p, diags := provision.Open(cluster, options)
+	return p, a.diagnose(r, diags)
+}
+
+func (a *app) options(sink event.Sink) (provision.Options, error) {
+	home, err := a.stateHome()
+	if err != nil {
+		return provision.Options{}, err
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return provision.Options{}, err
+	}
+	if exe, err = filepath.EvalSymlinks(exe); err != nil {
+		return provision.Options{}, err
+	}
+	pace := pace.Pace(1)
+	if a.pace != 0 {
+		if pace, err = a.speed(); err != nil {
+			return provision.Options{}, err
+		}
+	}
+	return provision.Options{Home: home, Exe: exe, Pace: pace, Sink: sink,
+		LookupEnv: os.LookupEnv, Crash: crashHook(os.Getenv("SLIPWAY_CRASH"))}, nil
+}
+
+// crashHook kills the process with SIGKILL at one crash point, "STEP:POINT".
+// It is how the tests prove that a run survives being killed there.
+func crashHook(at string) func(string, phase.Point) {
+	step, point, ok := strings.Cut(at, ":")
+	if !ok {
+		return nil
+	}
+	return func(s string, p phase.Point) {
+		if s == step && string(p) == point {
+			kill()
+		}
+	}
+}
+
+func kill() {
+	self, err := os.FindProcess(os.Getpid())
+	if err == nil {
+		_ = self.Kill()
+	}
+	select {} // until the signal arrives
+}
+
+// told opens the project with the progress view that --progress asks for.
+func (a *app) told(w io.Writer) (*provision.Project, view.Progress, error) {
+	progress, err := view.NewProgress(a.progress, w)
+	if err != nil {
+		return nil, nil, usage(err)
+	}
+	p, err := a.project(progress)
+	if err != nil {
+		progress.Close()
+		return nil, nil, err
+	}
+	return p, progress, nil
+}

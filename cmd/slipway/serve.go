@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/slipway-project/slipway/provision/services"
+)
+
+func newServe(a *app) *cobra.Command {
+	var o services.ServeOptions
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run DNS and load balancer as a services document says",
+		Long: `Serve answers DNS itself and supervises a haproxy, both as the services
+document says, and follows the document without a restart. ` + "`slipway up`" + ` starts
+it detached; it ends by SIGTERM or by ` + "`slipway down`" + `.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), o) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.Document, "document", "", "services document (JSON) to follow")
+	flags.StringVar(&o.RunDir, "run-dir", "", "directory of sockets and the haproxy configuration")
+	flags.StringVar(&o.Owner, "owner", "", "full name of the cluster that is served")
+	return cmd
+}
+
+func (a *app) serve(ctx context.Context, o services.ServeOptions) error {
+	for name, value := range map[string]string{"document": o.Document, "run-dir": o.RunDir, "owner": o.Owner} {
+		if value == "" {
+			return usage(errors.New("--" + name + " is required"))
+		}
+	}
+	a.patient.Store(true)
+	o.Log = a.stderr
+	return services.Serve(ctx, o)
+}

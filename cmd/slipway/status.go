@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/slipway-project/slipway/internal/view"
+	"github.com/slipway-project/slipway/provision"
+)
+
+func newStatus(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Say where the cluster stands, as the world shows it",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return a.status(cmd.Context()) },
+	}
+	a.runFlags(cmd)
+	a.outputFlag(cmd, "table, json")
+	return cmd
+}
+
+func (a *app) status(ctx context.Context) error {
+	json, err := a.json()
+	if err != nil {
+		return err
+	}
+	p, err := a.project(nil)
+	if err != nil {
+		return err
+	}
+	s, err := p.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if json {
+		return view.JSON(a.stdout, s)
+	}
+	return a.printStatus(s)
+}
+
+func (a *app) printStatus(s provision.Status) error {
+	fmt.Fprintf(a.stdout, "%s: %s\n", s.Cluster, s.State)
+	if !s.Created.IsZero() {
+		fmt.Fprintf(a.stdout, "begun %s\n", s.Created.Local().Format(time.DateTime))
+	}
+	fmt.Fprintln(a.stdout)
+	rows := make([][]string, len(s.Nodes))
+	for i, n := range s.Nodes {
+		rows[i] = []string{n.Name, n.Role, n.Address, n.Machine, n.ID, n.Place, readiness(n.Ready)}
+	}
+	if err := view.Table(a.stdout, []string{"node", "role", "address", "machine", "id", "place", "status"}, rows); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stdout, "\nServices:  %s\nAPI:       %s\n", s.Services, s.API)
+	if s.Console != "" {
+		fmt.Fprintf(a.stdout, "Console:   %s\n", s.Console)
+	}
+	for _, w := range s.Wrong {
+		fmt.Fprintf(a.stdout, "wrong: %s\n", w)
+	}
+	return nil
+}

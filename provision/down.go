@@ -1,0 +1,116 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"time"
+
+	"github.com/slipway-project/slipway/provision/event"
+	"github.com/slipway-project/slipway/provision/phase"
+	"github.com/slipway-project/slipway/provision/plan"
+	"github.com/slipway-project/slipway/provision/provider"
+)
+
+const phaseTeardown = "teardown"
+
+// Down removes everything that carries the cluster's name: machines, boot
+// images, installer objects, services, and last the state. It needs no state
+// to find them. confirm is shown what will go and may decline by an error.
+func (p *Project) Down(ctx context.Context, confirm func(plan.Plan) error) (err error) {
+	r, err := p.take(ctx, "down")
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	defer p.story("down", &err)()
+	if err := r.look(ctx); err != nil {
+		return err
+	}
+	observed, err := r.observe(ctx, r.journal.Document(), r.found)
+	if err != nil {
+		return err
+	}
+	if err := confirm(plan.Teardown(r.cluster.FullName(), observed)); err != nil {
+		return err
+	}
+	if err := r.identify(); err != nil {
+		return err
+	}
+	undone := r.graph(r.teardown()).Undo(ctx)
+	if errors.Is(undone, ErrInterrupted) {
+		return undone
+	}
+	if err := r.verifyGone(ctx, undone); err != nil {
+		return err
+	}
+	return r.journal.Remove()
+}
+
+// teardown is the graph that down walks backwards: machines go first, then
+// what they stood on.
+func (r *run) teardown() []phase.Step {
+	steps := []phase.Step{
+		{Name: "services", Phase: phaseTeardown, Undo: r.stopServices, Budget: 2 * time.Minute},
+		{Name: "registration", Phase: phaseTeardown, Undo: r.unregister, Budget: 5 * time.Minute},
+		{Name: "image", Phase: phaseTeardown, Undo: r.dropImages, Budget: 5 * time.Minute},
+	}
+	for node, m := range r.everyMachine() {
+		steps = append(steps, phase.Step{Name: "machine " + node, Phase: phaseTeardown, Node: node, Resource: resourceProvider,
+			Needs: []string{"services", "registration", "image"}, Budget: 10 * time.Minute,
+			Undo: func(ctx context.Context) error { return r.provider.Release(ctx, m) }})
+	}
+	return steps
+}
+
+// everyMachine is what was found and what the journal knows besides: a create
+// that was cut off may not show its mark yet.
+func (r *run) everyMachine() map[string]provider.Machine {
+	all := maps.Clone(r.journal.Document().Machines)
+	maps.Copy(all, r.found)
+	return all
+}
+
+func (r *run) unregister(ctx context.Context) error {
+	return r.installer.Remove(ctx, provider.Mark{Cluster: r.cluster.FullName()})
+}
+
+// dropImages removes the cluster's boot images. A token without the right to
+// delete leaves them behind, which harms nothing and is said.
+func (r *run) dropImages(ctx context.Context) error {
+	refs, err := r.provider.Images(ctx, provider.Mark{Cluster: r.cluster.FullName()})
+	if err != nil {
+		return err
+	}
+	for _, ref := range refs {
+		err := r.provider.Drop(ctx, ref)
+		if errors.Is(err, provider.ErrMayNot) {
+			r.emit(event.Event{Kind: event.Warning, Message: fmt.Sprintf("boot image %s stays: the token may not delete it (it needs Datastore.Allocate on that storage)", ref)})
+			continue
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return os.RemoveAll(r.file("media"))
+}
+
+// verifyGone looks again: what is left decides, not what was called.
+func (r *run) verifyGone(ctx context.Context, undone error) error {
+	if err := r.look(ctx); err != nil {
+		return &PartialError{Err: errors.Join(undone, err)}
+	}
+	var left []string
+	for _, m := range sorted(r.found) {
+		left = append(left, fmt.Sprintf("machine %s (%s on %s)", m.Name, m.ID, m.Place))
+	}
+	if undone != nil || len(left) > 0 {
+		if undone == nil {
+			undone = errors.New("the provider still lists them")
+		}
+		return &PartialError{Left: left, Err: undone}
+	}
+	return nil
+}

@@ -1,0 +1,76 @@
+package provision
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/slipway-project/slipway/provision/plan"
+	"github.com/slipway-project/slipway/provision/provider"
+	"github.com/slipway-project/slipway/provision/state"
+)
+
+// askAPI bounds the question whether the cluster has joined already.
+const askAPI = 5 * time.Second
+
+// observe gathers what the plan compares the spec with.
+func (p *Project) observe(ctx context.Context, doc state.Document, found map[string]provider.Machine) (plan.Observed, error) {
+	owner := provider.Mark{Cluster: p.cluster.FullName()}
+	refs, err := p.installer.Find(ctx, owner)
+	if err != nil {
+		return plan.Observed{}, err
+	}
+	images, err := p.provider.Images(ctx, owner)
+	if err != nil {
+		return plan.Observed{}, err
+	}
+	recorded := map[string]bool{}
+	for node := range doc.Machines {
+		recorded[node] = true
+	}
+	return plan.Observed{Machines: sorted(found), Recorded: recorded, Registered: len(refs) > 0,
+		Image: len(images) > 0, Services: p.answering(ctx), Installed: p.joined(ctx)}, nil
+}
+
+// joined asks the cluster itself, when there is a kubeconfig to ask it with.
+func (p *Project) joined(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, askAPI)
+	defer cancel()
+	report, err := p.joinReport(ctx, 0)
+	return err == nil && report.Joined()
+}
+
+func sorted(found map[string]provider.Machine) []provider.Machine {
+	var ms []provider.Machine
+	for _, m := range found {
+		ms = append(ms, m)
+	}
+	slices.SortFunc(ms, func(a, b provider.Machine) int {
+		if a.Name < b.Name {
+			return -1
+		}
+		return 1
+	})
+	return ms
+}
+
+// Plan compares the spec with what exists. It writes nothing.
+func (p *Project) Plan(ctx context.Context) (plan.Plan, error) {
+	doc, err := p.store.Read(ctx, p.cluster.FullName())
+	if err != nil {
+		return plan.Plan{}, err
+	}
+	ms, err := p.provider.Find(ctx, provider.Mark{Cluster: p.cluster.FullName()})
+	if err != nil {
+		return plan.Plan{}, err
+	}
+	found := map[string]provider.Machine{}
+	for _, m := range ms {
+		found[m.Node] = m
+	}
+	observed, err := p.observe(ctx, doc, found)
+	if err != nil {
+		return plan.Plan{}, err
+	}
+	return plan.Make(p.cluster, observed), nil
+}

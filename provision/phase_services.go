@@ -1,0 +1,105 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-project/slipway/provision/services"
+	"github.com/slipway-project/slipway/provision/state"
+)
+
+// served reports whether a live serve follows the document that is wanted.
+func (r *run) served(ctx context.Context) (bool, error) {
+	current, err := services.Read(r.document())
+	if err != nil || !r.sameServices(current) {
+		return false, nil
+	}
+	status, err := services.Ask(ctx, r.runDir())
+	return err == nil && status.Serial == current.Serial, nil
+}
+
+func (r *run) sameServices(current services.Document) bool {
+	return cmp.Equal(current, r.wantServices(current.Serial))
+}
+
+// startServices writes the document and has a detached serve follow it: the
+// one that runs, or a new one. It outlives this process.
+func (r *run) startServices(ctx context.Context) error {
+	doc, err := r.writeServices()
+	if err != nil {
+		return err
+	}
+	alive := r.answering(ctx)
+	if err := r.endServes(ctx, alive); err != nil {
+		return err
+	}
+	if alive {
+		return services.WaitServed(ctx, r.runDir(), doc.Serial)
+	}
+	h, err := services.Start(ctx, services.StartOptions{Exe: r.Exe, Document: r.document(), RunDir: r.runDir(),
+		Owner: r.cluster.FullName(), Log: r.serveLog(), Env: r.serveEnv()})
+	if err != nil {
+		return err
+	}
+	return r.journal.Append(state.Record{Kind: state.Chose, Serve: &state.Process{PID: h.PID, Start: h.StartTime}})
+}
+
+func (p *Project) answering(ctx context.Context) bool {
+	_, err := services.Ask(ctx, p.runDir())
+	return err == nil
+}
+
+// serveEnv is all of the environment that serve gets: no secret is in it.
+func (p *Project) serveEnv() (env []string) {
+	for _, name := range []string{"PATH", "LANG", "TZ"} {
+		if value, ok := p.LookupEnv(name); ok {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
+}
+
+// endServes ends the cluster's serve and haproxy processes: those that run
+// elsewhere than in our directory (the state was lost and begun anew), and,
+// unless ours answers, those that hang in it.
+func (r *run) endServes(ctx context.Context, keepOurs bool) error {
+	handles, err := services.Find(r.cluster.FullName())
+	if err != nil {
+		return err
+	}
+	for _, h := range handles {
+		if keepOurs && h.RunDir == r.runDir() {
+			continue
+		}
+		if err := services.Stop(ctx, h); err != nil {
+			return fmt.Errorf("pid %d: %w", h.PID, err)
+		}
+	}
+	return nil
+}
+
+// writeServices replaces the document when it is not as wanted. Its serial
+// only grows.
+func (r *run) writeServices() (services.Document, error) {
+	current, err := services.Read(r.document())
+	if err == nil && r.sameServices(current) {
+		return current, nil
+	}
+	serial := max(current.Serial, r.journal.Document().Serial) + 1
+	if err := r.journal.Append(state.Record{Kind: state.Chose, Serial: serial}); err != nil {
+		return services.Document{}, err
+	}
+	doc := r.wantServices(serial)
+	return doc, services.Write(r.document(), doc)
+}
+
+// stopServices ends whatever serves the cluster.
+func (r *run) stopServices(ctx context.Context) error {
+	if err := r.endServes(ctx, false); err != nil {
+		return err
+	}
+	return os.RemoveAll(r.runDir())
+}

@@ -1,0 +1,79 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/slipway-project/slipway/provision/event"
+	"github.com/slipway-project/slipway/provision/provider"
+	"github.com/slipway-project/slipway/provision/services"
+)
+
+// preflight looks, before anything is made, for all that would fail later: in
+// the provider, in the installer and on this host. Warnings become events.
+func (p *Project) preflight(ctx context.Context) error {
+	if _, err := p.cluster.PullSecret.Reveal(); err != nil {
+		return err
+	}
+	var fatal []provider.Problem
+	for _, problem := range p.problems(ctx) {
+		if problem.Fatal {
+			fatal = append(fatal, problem)
+			continue
+		}
+		p.emit(event.Event{Kind: event.Warning, Message: problem.What})
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if len(fatal) > 0 {
+		return &PreflightError{fatal}
+	}
+	return nil
+}
+
+// problems asks all three at the same time.
+func (p *Project) problems(ctx context.Context) []provider.Problem {
+	mark := provider.Mark{Cluster: p.cluster.FullName()}
+	checks := []func() []provider.Problem{
+		func() []provider.Problem {
+			return p.provider.Check(ctx, provider.Request{Machines: p.wantMachines(mark)})
+		},
+		func() []provider.Problem { return p.installer.Check(ctx, p.wantCluster(mark, nil)) },
+		func() []provider.Problem { return services.Preflight(ctx, p.wantServices(1)) },
+	}
+	found := make([][]provider.Problem, len(checks))
+	var group sync.WaitGroup
+	for i, check := range checks {
+		group.Go(func() { found[i] = check() })
+	}
+	group.Wait()
+	return slices.Concat(found...)
+}
+
+// refuseReplacement says that a cluster which was Ready lacks a machine: a new
+// one would boot the image of an installation that has ended.
+func (r *run) refuseReplacement() error {
+	doc := r.journal.Document()
+	if doc.Ready.IsZero() {
+		return nil
+	}
+	var lost []provider.Problem
+	for _, n := range r.cluster.Nodes {
+		if _, ok := r.found[n.Name]; ok {
+			continue
+		}
+		what := fmt.Sprintf("node %s is new in the spec of a cluster that is installed", n.Full)
+		if _, known := doc.Machines[n.Name]; known {
+			what = fmt.Sprintf("machine %s is gone from the provider although its node had joined", n.Full)
+		}
+		lost = append(lost, provider.Problem{What: what, Fatal: true,
+			Hint: "`up` gives an installed cluster no new machines: run `slipway down`, then `slipway up`"})
+	}
+	if len(lost) > 0 {
+		return &PreflightError{lost}
+	}
+	return nil
+}

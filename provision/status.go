@@ -1,0 +1,112 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/slipway-project/slipway/provision/kube"
+	"github.com/slipway-project/slipway/provision/provider"
+	"github.com/slipway-project/slipway/provision/services"
+	"github.com/slipway-project/slipway/provision/spec"
+)
+
+// A Status is where a cluster stands, each part as its owner says it.
+type Status struct {
+	Cluster    string       `json:"cluster"`
+	State      string       `json:"state"` // absent, making, ready, degraded
+	Created    time.Time    `json:"created,omitzero"`
+	Ready      time.Time    `json:"ready,omitzero"` // when it was last seen whole by `up`
+	Nodes      []NodeStatus `json:"nodes"`
+	Services   string       `json:"services"` // serving, stopped
+	API        string       `json:"api"`      // ready, or why not
+	Console    string       `json:"console,omitempty"`
+	Kubeconfig string       `json:"kubeconfig,omitempty"`
+	Wrong      []string     `json:"wrong"` // what stands against calling it whole
+}
+
+// A NodeStatus is one node from both sides: the machine and the cluster.
+type NodeStatus struct {
+	Name    string `json:"name"`
+	Role    string `json:"role"`
+	Address string `json:"address"`
+	Machine string `json:"machine"` // absent, off, on
+	ID      string `json:"id,omitempty"`
+	Place   string `json:"place,omitempty"`
+	Ready   bool   `json:"ready"`
+}
+
+// Status looks at the world and changes nothing.
+func (p *Project) Status(ctx context.Context) (Status, error) {
+	doc, err := p.store.Read(ctx, p.cluster.FullName())
+	if err != nil {
+		return Status{}, err
+	}
+	ms, err := p.provider.Find(ctx, provider.Mark{Cluster: p.cluster.FullName()})
+	if err != nil {
+		return Status{}, err
+	}
+	s := Status{Cluster: p.cluster.FullName(), Created: doc.Created, Ready: doc.Ready, Wrong: []string{}}
+	s.Services = p.servicesStatus(ctx)
+	report := p.apiStatus(ctx, &s)
+	for _, n := range p.cluster.Nodes {
+		s.Nodes = append(s.Nodes, nodeStatus(n, ms, report.Nodes))
+	}
+	s.State = stateOf(s, len(ms), report)
+	return s, nil
+}
+
+func (p *Project) servicesStatus(ctx context.Context) string {
+	status, err := services.Ask(ctx, p.runDir())
+	switch {
+	case err != nil:
+		return "stopped"
+	case status.Error != "":
+		return "serving, but: " + status.Error
+	}
+	return "serving"
+}
+
+func (p *Project) apiStatus(ctx context.Context, s *Status) kube.Report {
+	ctx, cancel := context.WithTimeout(ctx, askAPI)
+	defer cancel()
+	if _, err := os.Stat(p.Kubeconfig()); errors.Is(err, fs.ErrNotExist) {
+		s.API = "no kubeconfig yet"
+		return kube.Report{}
+	}
+	report, err := p.joinReport(ctx, 0)
+	if err != nil {
+		s.API = err.Error()
+		return kube.Report{}
+	}
+	s.API, s.Console, s.Kubeconfig = "ready", report.Console, p.Kubeconfig()
+	s.Wrong = append(s.Wrong, report.Wrong...)
+	return report
+}
+
+func nodeStatus(n spec.Node, ms []provider.Machine, nodes []kube.Node) NodeStatus {
+	s := NodeStatus{Name: n.Name, Role: string(n.Role), Address: n.Address.String(), Machine: "absent"}
+	for _, m := range ms {
+		if m.Node == n.Name {
+			s.Machine, s.ID, s.Place = string(m.Power), m.ID, m.Place
+		}
+	}
+	for _, seen := range nodes {
+		s.Ready = s.Ready || (seen.Name == n.Full && seen.Ready)
+	}
+	return s
+}
+
+func stateOf(s Status, machines int, report kube.Report) string {
+	switch {
+	case machines == 0 && s.Created.IsZero():
+		return "absent"
+	case s.API == "ready" && report.Joined():
+		return "ready"
+	case !s.Ready.IsZero():
+		return "degraded"
+	}
+	return "making"
+}

@@ -1,0 +1,87 @@
+package provision
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/slipway-project/slipway/provision/installer"
+	"github.com/slipway-project/slipway/provision/kube"
+	"github.com/slipway-project/slipway/provision/provider"
+	"github.com/slipway-project/slipway/provision/services"
+	"github.com/slipway-project/slipway/provision/spec"
+)
+
+// wantMachine is what node n asks of the provider.
+func (p *Project) wantMachine(n spec.Node, mark provider.Mark) provider.Machine {
+	net := p.cluster.Network
+	return provider.Machine{
+		Node: n.Name, Name: n.Full, Mark: mark, UUID: n.UUID,
+		NICs: []provider.NIC{{MAC: n.MAC, Bridge: net.Bridge, VLAN: net.VLAN, MTU: net.MTU}},
+		CPUs: n.CPUs, Memory: n.Memory, Disk: n.Disk,
+		Tags: []string{"slipway", p.cluster.Name, string(n.Role)},
+	}
+}
+
+func (p *Project) wantMachines(mark provider.Mark) []provider.Machine {
+	want := make([]provider.Machine, len(p.cluster.Nodes))
+	for i, n := range p.cluster.Nodes {
+		want[i] = p.wantMachine(n, mark)
+	}
+	return want
+}
+
+// wantCluster is what the installer must know.
+func (p *Project) wantCluster(mark provider.Mark, keys []string) installer.Cluster {
+	c := p.cluster
+	want := installer.Cluster{
+		Name: c.Name, Domain: c.Domain, Release: c.Release, Mark: mark,
+		PullSecret: c.PullSecret, SSHKeys: append(keys, c.SSH.AuthorizedKeys...),
+		DNS: []netip.Addr{c.Services.Address}, Networks: []netip.Prefix{c.Network.CIDR.Masked()},
+	}
+	for _, n := range c.Nodes {
+		want.Hosts = append(want.Hosts, p.wantHost(n))
+	}
+	return want
+}
+
+func (p *Project) wantHost(n spec.Node) installer.Host {
+	net := p.cluster.Network
+	return installer.Host{
+		ID: n.UUID, Node: n.Name, Hostname: n.Full, Role: installer.Role(n.Role),
+		NICs: []installer.HostNIC{{
+			MAC: n.MAC.String(), Address: netip.PrefixFrom(n.Address, net.CIDR.Bits()),
+			Gateway: net.Gateway, MTU: net.MTU,
+		}},
+	}
+}
+
+// wantNodes is what the join check compares the cluster with.
+func (p *Project) wantNodes() []kube.Planned {
+	want := make([]kube.Planned, len(p.cluster.Nodes))
+	for i, n := range p.cluster.Nodes {
+		want[i] = kube.Planned{Name: n.Full, ControlPlane: n.Role == spec.ControlPlane, Address: n.Address}
+	}
+	return want
+}
+
+// wantServices is the services document at the given serial.
+func (p *Project) wantServices(serial uint64) services.Document {
+	c := p.cluster
+	view := services.View{Name: c.Name, Domain: c.Domain, Services: c.Services.Address,
+		Network: c.Network.CIDR, Upstream: c.Network.Upstream, Serial: serial}
+	for _, n := range c.Nodes {
+		view.Nodes = append(view.Nodes, services.Node{Name: n.Name, Full: n.Full,
+			ControlPlane: n.Role == spec.ControlPlane, Address: n.Address})
+	}
+	return services.Build(view)
+}
+
+// places lists the hypervisor nodes that machines were allotted to.
+func places(ms map[string]provider.Machine) []string {
+	var all []string
+	for _, m := range ms {
+		all = append(all, m.Place)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
