@@ -7,6 +7,7 @@ import (
 
 	"github.com/slipway-project/slipway/provision/plan"
 	"github.com/slipway-project/slipway/provision/provider"
+	"github.com/slipway-project/slipway/provision/services"
 	"github.com/slipway-project/slipway/provision/state"
 )
 
@@ -24,12 +25,16 @@ func (p *Project) observe(ctx context.Context, doc state.Document, found map[str
 	if err != nil {
 		return plan.Observed{}, err
 	}
+	serves, err := services.Find(p.cluster.FullName())
+	if err != nil {
+		return plan.Observed{}, err
+	}
 	recorded := map[string]bool{}
 	for node := range doc.Machines {
 		recorded[node] = true
 	}
 	return plan.Observed{Machines: sorted(found), Recorded: recorded, Registered: len(refs) > 0,
-		Image: len(images) > 0, Services: p.answering(ctx), Installed: p.joined(ctx)}, nil
+		Image: len(images) > 0, Services: len(serves) > 0, Installed: p.joined(ctx)}, nil
 }
 
 // joined asks the cluster itself, when there is a kubeconfig to ask it with.
