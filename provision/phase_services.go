@@ -1,11 +1,11 @@
 package provision
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/slipway-project/slipway/provision/services"
 	"github.com/slipway-project/slipway/provision/state"
@@ -22,7 +22,9 @@ func (r *run) served(ctx context.Context) (bool, error) {
 }
 
 func (r *run) sameServices(current services.Document) bool {
-	return cmp.Equal(current, r.wantServices(current.Serial))
+	a, err := json.Marshal(current)
+	b, more := json.Marshal(r.wantServices(current.Serial))
+	return err == nil && more == nil && bytes.Equal(a, b)
 }
 
 // startServices writes the document and has a detached serve follow it: the
