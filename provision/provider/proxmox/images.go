@@ -8,7 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -74,12 +74,17 @@ func (p *Provider) Put(ctx context.Context, img provider.Image, places []string,
 	return ref, nil
 }
 
-// averaged returns what takes the bytes newly sent of any copy.
+// averaged returns what takes the bytes newly sent of any copy. progress is
+// called by one of them at a time.
 func averaged(copies int, progress func(int64)) func(int64) {
-	var total atomic.Int64
+	var mu sync.Mutex
+	var total int64
 	return func(sent int64) {
-		if now := total.Add(sent); progress != nil {
-			progress(now / int64(copies))
+		mu.Lock()
+		defer mu.Unlock()
+		total += sent
+		if progress != nil {
+			progress(total / int64(copies))
 		}
 	}
 }

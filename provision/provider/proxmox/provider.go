@@ -1,6 +1,7 @@
 package proxmox
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -72,7 +73,7 @@ func (cfg Config) tokenOr(lookup func(string) (string, bool)) secret.Value {
 }
 
 var errNoToken = hint.With(
-	fmt.Errorf("no Proxmox VE token: %s is not set", TokenVariable),
+	errors.New("it is not set"),
 	"export "+TokenVariable+"='USER@REALM!NAME=UUID', or give a secret as token")
 
 func (cfg Config) anchors(lookup func(string) (string, bool)) (anchors, error) {

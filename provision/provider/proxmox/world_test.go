@@ -4,10 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,6 +27,7 @@ import (
 	"github.com/slipway-project/slipway/provision/provider/providertest"
 	"github.com/slipway-project/slipway/provision/provider/proxmox"
 	"github.com/slipway-project/slipway/rehearsal/pve"
+	"github.com/slipway-project/slipway/rehearsal/pve/pveschema"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -112,9 +116,41 @@ func newDatacentre(t *testing.T, change func(*pve.Config)) *datacentre {
 		t.Fatal(err)
 	}
 	d.server = server
-	d.web = httptest.NewTLSServer(d)
-	t.Cleanup(func() { d.web.Close(); server.Close() })
+	d.web = httptest.NewUnstartedServer(d)
+	d.web.Config.ErrorLog = log.New(io.Discard, "", 0)
+	d.web.StartTLS()
+	t.Cleanup(func() { d.web.Close(); server.Close(); d.conform(t) })
 	return d
+}
+
+var reference struct {
+	sync.Mutex
+	schemas map[string]*pveschema.Schema
+}
+
+// schemas loads the official schemas once.
+func schemas(t *testing.T) map[string]*pveschema.Schema {
+	reference.Lock()
+	defer reference.Unlock()
+	if reference.schemas == nil {
+		reference.schemas = pveschema.Reference(t)
+	}
+	return reference.schemas
+}
+
+// conform holds every request of the test to the official schemas, where
+// they are at hand.
+func (d *datacentre) conform(t *testing.T) {
+	if os.Getenv("SLIPWAY_REFERENCE") == "" {
+		return
+	}
+	for release, schema := range schemas(t) {
+		for _, r := range d.seen {
+			for _, wrong := range schema.Check(r.method, r.template, r.params) {
+				t.Errorf("Proxmox VE %s: %s %s: %s", release, r.method, r.template, wrong)
+			}
+		}
+	}
 }
 
 // ServeHTTP passes requests on, and loses a reply when asked to.
@@ -207,6 +243,11 @@ func (d *datacentre) do(method, path string, params url.Values) {
 	}
 }
 
+// withoutHost hides the address, which is another one each time.
+func (d *datacentre) withoutHost(s string) string {
+	return strings.ReplaceAll(s, d.config().Endpoint.Host, "HOST")
+}
+
 type listed struct {
 	VMID       int
 	Name, Node string
@@ -267,6 +308,7 @@ func (d *datacentre) world() providertest.World {
 	}
 }
 
+// bounded ends long before the test run does.
 func bounded(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), testLimit)
 	t.Cleanup(cancel)

@@ -1,0 +1,125 @@
+package proxmox_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-project/slipway/provision/provider"
+	"github.com/slipway-project/slipway/provision/provider/proxmox"
+	"github.com/slipway-project/slipway/rehearsal/pve"
+)
+
+func checkProblems(t *testing.T, got []provider.Problem, want ...provider.Problem) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("problems (-want +got):\n%s", diff)
+	}
+}
+
+func with(m provider.Machine, change func(*provider.Machine)) provider.Request {
+	change(&m)
+	return provider.Request{Machines: []provider.Machine{m}}
+}
+
+func TestCheck(t *testing.T) {
+	asIs := with(node(0), func(*provider.Machine) {})
+	for _, c := range []struct {
+		name  string
+		world func(*pve.Config)
+		cfg   func(*proxmox.Config)
+		want  provider.Request
+		tell  []provider.Problem
+	}{
+		{name: "nothing is wrong", want: asIs},
+		{name: "Proxmox VE 7", world: func(c *pve.Config) { c.Version = "7.4.17" }, want: asIs,
+			tell: []provider.Problem{{What: "HOST runs Proxmox VE 7.4.17", Hint: "upgrade it to Proxmox VE 8 or later", Fatal: true}}},
+		{name: "a node that is not there", cfg: func(c *proxmox.Config) { c.Nodes = []string{"pve1", "pve7"} }, want: asIs,
+			tell: []provider.Problem{{What: `node "pve7" is not part of the cluster at HOST`, Hint: "there are: pve1, pve2", Fatal: true}}},
+		{name: "storages that are not there", cfg: func(c *proxmox.Config) {
+			c.Nodes, c.Storage = []string{"pve1"}, proxmox.Storage{Disk: "fast", ISO: "nas"}
+		}, want: asIs, tell: []provider.Problem{
+			{What: `storage "fast" is not on node "pve1", or the token may not use it`, Hint: "set storage = { disk = … } to one of: local-lvm", Fatal: true},
+			{What: `storage "nas" is not on node "pve1", or the token may not use it`, Hint: "set storage = { iso = … } to one of: local", Fatal: true},
+			lacks("Datastore.AllocateSpace, Datastore.Audit", "/storage/fast", "SlipwayDisks", "Datastore.AllocateSpace Datastore.Audit"),
+			lacks("Datastore.AllocateTemplate, Datastore.Audit", "/storage/nas", "SlipwayImages", "Datastore.AllocateTemplate Datastore.Audit"),
+			warning(lacks("Datastore.Allocate", "/storage/nas", "SlipwayCleanup", "Datastore.Allocate"), ": `slipway down` leaves the boot image there"),
+		}},
+		{name: "a storage that takes no ISO images", world: func(c *pve.Config) { c.Storages[0].Content = []string{"vztmpl"} },
+			cfg: func(c *proxmox.Config) { c.Nodes = []string{"pve1"} }, want: asIs,
+			tell: []provider.Problem{{What: `storage "local" on node "pve1" does not take ISO images`, Hint: "add it: pvesm set local --content vztmpl,iso", Fatal: true}}},
+		{name: "a bridge that is not there", cfg: func(c *proxmox.Config) { c.Nodes = []string{"pve1"} },
+			want: with(node(0), func(m *provider.Machine) { m.NICs = []provider.NIC{{MAC: m.NICs[0].MAC, Bridge: "vmbr9"}} }),
+			tell: []provider.Problem{{What: `bridge "vmbr9" does not exist on node "pve1", or the token may not use it`,
+				Hint: "there are: vmbr0; set bridge in the network block", Fatal: true}}},
+		{name: "rights that are missing", world: func(c *pve.Config) {
+			c.Tokens[0].ACL = slices.Clone(leastRights)
+			c.Tokens[0].ACL[0].Privileges = slices.DeleteFunc(slices.Clone(leastRights[0].Privileges), func(p string) bool {
+				return p == "VM.PowerMgmt" || p == "VM.Config.CDROM"
+			})
+		}, want: asIs, tell: []provider.Problem{lacks("VM.PowerMgmt, VM.Config.CDROM", "/pool/slipway", "SlipwayMachines",
+			"Pool.Audit VM.Allocate VM.Audit VM.PowerMgmt VM.Config.CDROM VM.Config.CPU VM.Config.Disk VM.Config.HWType VM.Config.Memory VM.Config.Network VM.Config.Options")}},
+		{name: "more vCPUs than threads", world: auditor, want: with(node(0), func(m *provider.Machine) { m.CPUs = 33 }),
+			tell: []provider.Problem{{What: "control-0.mycluster.lab.test asks for 33 vCPUs, and no node has more than 32 threads",
+				Hint: "write cpus = 32 or less", Fatal: true}}},
+		{name: "more memory than there is", world: auditor, cfg: func(c *proxmox.Config) { c.Nodes = []string{"pve1"} },
+			want: with(node(0), func(m *provider.Machine) { m.Memory = 1 << 20 }),
+			tell: []provider.Problem{{What: "the machines ask for 1048576 MiB of memory, and of pve1's 131072 MiB only 129024 MiB are free",
+				Hint: "ask for fewer or smaller machines, or more nodes", Fatal: true}}},
+		{name: "no room for the image", world: func(c *pve.Config) { c.Storages[0].Size = 100 << 20 },
+			cfg:  func(c *proxmox.Config) { c.Nodes = []string{"pve1"} },
+			want: provider.Request{Image: "slipway-a.iso", ImageBytes: 1 << 30},
+			tell: []provider.Problem{{What: `the boot image has 1024 MiB, and storage "local" on node "pve1" has 100 MiB free`,
+				Hint: "remove images that are no longer used: pvesm list local --content iso", Fatal: true}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := newDatacentre(t, c.world)
+			cfg := d.config()
+			if c.cfg != nil {
+				c.cfg(&cfg)
+			}
+			p := d.openWith(cfg)
+			got := p.Check(bounded(t), c.want)
+			for i := range got {
+				got[i].What = d.withoutHost(got[i].What)
+			}
+			checkProblems(t, got, c.tell...)
+		})
+	}
+}
+
+// auditor may see the size of the nodes.
+func auditor(c *pve.Config) {
+	c.Tokens[0].ACL = append(slices.Clone(leastRights), pve.ACL{Path: "/nodes", Propagate: true, Privileges: []string{"Sys.Audit"}})
+}
+
+func lacks(missing, path, role, privileges string) provider.Problem {
+	return provider.Problem{Fatal: true, What: "the token lacks " + missing + " on " + path,
+		Hint: "pveum role add " + role + " --privs \"" + privileges + "\"\n" +
+			"pveum acl modify " + path + " --users 'slipway@pve' --roles " + role + "\n" +
+			"pveum acl modify " + path + " --tokens 'slipway@pve!test' --roles " + role}
+}
+
+func warning(p provider.Problem, consequence string) provider.Problem {
+	p.Fatal = false
+	p.What += consequence
+	return p
+}
+
+func TestCheckFindsClashes(t *testing.T) {
+	d := newDatacentre(t, func(c *pve.Config) { c.Tokens[0].ACL = allRights })
+	d.server.AddVM(pve.VMState{ID: 101, Name: node(0).Name, Node: "pve2"})
+	d.server.AddVM(pve.VMState{ID: 102, Name: "old", Node: "pve1", Running: true,
+		Config: map[string]string{"net0": "e1000=02:00:00:00:00:01,bridge=vmbr0"}})
+	p := d.open()
+	own := create(t, p, node(2))
+	if err := p.PowerOn(bounded(t), own); err != nil {
+		t.Fatal(err)
+	}
+	checkProblems(t, p.Check(bounded(t), provider.Request{Machines: []provider.Machine{node(0), node(1), node(2)}}),
+		provider.Problem{What: `VM 101 on node "pve2" is named control-0.mycluster.lab.test too, and is not slipway's`,
+			Hint: "rename it or remove it, unless the two are to stand side by side"},
+		provider.Problem{What: `MAC address 02:00:00:00:00:01 of control-1.mycluster.lab.test belongs to VM 102 (old) on node "pve1"`,
+			Hint: "give the node another address with macs, or stop that machine", Fatal: true})
+}
