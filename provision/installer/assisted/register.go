@@ -2,6 +2,7 @@ package assisted
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -46,6 +47,23 @@ func pullSecret(c installer.Cluster) (string, error) {
 	return strings.TrimSpace(pull), err
 }
 
+// secretsIn lists what must not be shown of a pull secret: the whole and the
+// credentials in it.
+func secretsIn(pull string) []string {
+	var parsed struct {
+		Auths map[string]struct {
+			Auth string `json:"auth"`
+		} `json:"auths"`
+	}
+	secrets := []string{pull}
+	if json.Unmarshal([]byte(pull), &parsed) == nil {
+		for _, a := range parsed.Auths {
+			secrets = append(secrets, a.Auth)
+		}
+	}
+	return secrets
+}
+
 func (e *Engine) ensureCluster(ctx context.Context, c installer.Cluster, pull string) (cluster, error) {
 	found, err := e.clusters(ctx, c.Mark)
 	if err != nil || len(found) > 0 {
@@ -56,7 +74,7 @@ func (e *Engine) ensureCluster(ctx context.Context, c installer.Cluster, pull st
 		return cluster{}, err
 	}
 	var made cluster
-	err = e.do(ctx, call{http.MethodPost, "/clusters", newCluster(c, version, pull), []string{pull}}, &made)
+	err = e.do(ctx, call{http.MethodPost, "/clusters", newCluster(c, version, pull), secretsIn(pull)}, &made)
 	return made, err
 }
 
@@ -107,7 +125,7 @@ func (e *Engine) ensureInfraEnv(ctx context.Context, c installer.Cluster, owner 
 		SSHAuthorizedKey: strings.Join(c.SSHKeys, "\n"),
 		NTPSources:       strings.Join(c.NTP, ","),
 		StaticNetwork:    networks,
-	}, []string{pull}}, &made)
+	}, secretsIn(pull)}, &made)
 	return made, err
 }
 
