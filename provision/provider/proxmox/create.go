@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -50,6 +51,8 @@ func checkMachine(m provider.Machine) (vmid int, err error) {
 		return 0, errors.New("its name is not a DNS name, which Proxmox VE demands")
 	case m.UUID == uuid.Nil:
 		return 0, errors.New("it has no SMBIOS UUID")
+	case slices.ContainsFunc(m.NICs, func(nic provider.NIC) bool { return len(nic.MAC) != 6 }):
+		return 0, errors.New("a network device of it has no MAC address")
 	case m.CPUs < 1 || m.Memory < 16 || m.Disk < 1:
 		return 0, fmt.Errorf("%d vCPUs, %d MiB of memory and %d GiB of disk are not enough for any machine", m.CPUs, m.Memory, m.Disk)
 	}

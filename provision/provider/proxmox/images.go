@@ -22,7 +22,6 @@ type pveStorage struct {
 	Content text   `json:"content"` // images,iso
 	Shared  flag   `json:"shared"`  // the same on every node
 	Active  flag   `json:"active"`
-	Enabled flag   `json:"enabled"`
 	Free    number `json:"avail"` // bytes
 }
 

@@ -23,14 +23,14 @@ func (p *Provider) Release(ctx context.Context, m provider.Machine) error {
 		v, err = p.ownedAfterCreation(ctx, m)
 	}
 	switch {
+	case err == nil:
+		err = p.destroy(ctx, v)
 	case errors.Is(err, errGone):
 		return nil
 	case errors.Is(err, errForeign):
-		return p.stripped(m, v)
-	case err != nil:
-		return err
+		err = stripped(m, v)
 	}
-	if err := p.destroy(ctx, v); err != nil {
+	if err != nil {
 		return fmt.Errorf("release machine %s: %w", m.Name, err)
 	}
 	return nil
@@ -40,17 +40,17 @@ func (p *Provider) Release(ctx context.Context, m provider.Machine) error {
 // under way: until then the machine has no mark and is in no pool.
 func (p *Provider) ownedAfterCreation(ctx context.Context, m provider.Machine) (vm, error) {
 	if err := p.awaitCreation(ctx, m); err != nil {
-		return vm{}, fmt.Errorf("release machine %s: %w", m.Name, err)
+		return vm{}, err
 	}
 	return p.owned(ctx, m)
 }
 
 // stripped tells a machine that lost its mark from one that was never ours.
-func (p *Provider) stripped(m provider.Machine, v vm) error {
+func stripped(m provider.Machine, v vm) error {
 	if v.config == nil || v.uuid() != m.UUID || string(v.config["name"]) != m.Name {
 		return nil
 	}
-	return hint.With(fmt.Errorf("release machine %s: VM %d has its name and UUID, but the mark in its description is missing", m.Name, v.id),
+	return hint.With(fmt.Errorf("VM %d has its name and UUID, but the mark in its description is missing", v.id),
 		fmt.Sprintf("it was not touched; if it is to go, run on node %s: qm stop %d && qm destroy %d --purge", v.node, v.id, v.id))
 }
 

@@ -11,18 +11,17 @@ import (
 type upid struct {
 	text             string
 	node, kind, user string
-	id               string // of the guest, mostly
 }
 
 var upidShape = regexp.MustCompile(
-	`^UPID:([A-Za-z0-9][A-Za-z0-9-]*):[0-9A-Fa-f]{8}:[0-9A-Fa-f]{8,9}:[0-9A-Fa-f]{8}:([^:\s/?#%]+):([^:\s/?#%]*):([^:\s/?#%]+):$`)
+	`^UPID:([A-Za-z0-9][A-Za-z0-9-]*):[0-9A-Fa-f]{8}:[0-9A-Fa-f]{8,9}:[0-9A-Fa-f]{8}:([^:\s/?#%]+):[^:\s/?#%]*:([^:\s/?#%]+):$`)
 
 func parseUPID(s string) (upid, error) {
 	m := upidShape.FindStringSubmatch(s)
 	if m == nil {
 		return upid{}, fmt.Errorf("task handle %.100q is not a UPID", s)
 	}
-	return upid{text: s, node: m[1], kind: m[2], id: m[3], user: m[4]}, nil
+	return upid{text: s, node: m[1], kind: m[2], user: m[3]}, nil
 }
 
 // path returns the API path of the task.

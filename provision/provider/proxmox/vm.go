@@ -93,14 +93,14 @@ var (
 func (p *Provider) owned(ctx context.Context, m provider.Machine) (vm, error) {
 	vmid, err := strconv.Atoi(m.ID)
 	if err != nil {
-		return vm{}, fmt.Errorf("machine %s: %q is not a VMID", m.Name, m.ID)
+		return vm{}, fmt.Errorf("%q is not a VMID", m.ID)
 	}
 	v, err := p.readAnywhere(ctx, m.Place, vmid)
 	if err != nil {
-		return vm{}, fmt.Errorf("machine %s (VM %d): %w", m.Name, vmid, err)
+		return vm{}, fmt.Errorf("VM %d: %w", vmid, err)
 	}
 	if !v.belongsTo(m) {
-		return v, hint.With(fmt.Errorf("machine %s (VM %d): %w", m.Name, vmid, errForeign),
+		return v, hint.With(fmt.Errorf("VM %d: %w", vmid, errForeign),
 			"it was not touched; look at its description in the web interface")
 	}
 	return v, nil

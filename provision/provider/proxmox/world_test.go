@@ -62,6 +62,9 @@ type datacentre struct {
 	requests
 
 	lose atomic.Int32 // 1: act and drop the reply, 2: drop the call
+
+	// intercept, when set, may answer a request in the simulator's stead.
+	intercept func(http.ResponseWriter, *http.Request) bool
 }
 
 // requests remembers what was asked.
@@ -155,6 +158,9 @@ func (d *datacentre) conform(t *testing.T) {
 
 // ServeHTTP passes requests on, and loses a reply when asked to.
 func (d *datacentre) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if d.intercept != nil && d.intercept(w, r) {
+		return
+	}
 	if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/qemu") {
 		d.server.ServeHTTP(w, r)
 		return
@@ -163,11 +169,16 @@ func (d *datacentre) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case 0:
 		d.server.ServeHTTP(w, r)
 	case 1:
-		d.server.ServeHTTP(httptest.NewRecorder(), r)
-		fallthrough
+		d.swallow(r)
 	default:
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// swallow carries a request out and drops the connection.
+func (d *datacentre) swallow(r *http.Request) {
+	d.server.ServeHTTP(httptest.NewRecorder(), r)
+	panic(http.ErrAbortHandler)
 }
 
 func (d *datacentre) config() proxmox.Config {

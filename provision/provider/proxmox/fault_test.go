@@ -1,0 +1,106 @@
+package proxmox_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/slipway-project/slipway/provision/provider"
+)
+
+// A whole life succeeds although every fourth reply is lost, whatever the
+// call, after the server has carried it out.
+func TestLifeWithLostReplies(t *testing.T) {
+	d := newDatacentre(t, nil)
+	var calls atomic.Int32
+	d.intercept = func(_ http.ResponseWriter, r *http.Request) bool {
+		if calls.Add(1)%4 == 0 && !strings.HasSuffix(r.URL.Path, "/upload") {
+			d.swallow(r)
+		}
+		return false
+	}
+	p, ctx := d.open(), bounded(t)
+	for i := range 3 {
+		m := create(t, p, node(i))
+		ref, err := p.Put(ctx, iso(t, 1000), []string{"pve1", "pve2"}, nil)
+		err = errors.Join(err, p.Insert(ctx, m, ref), p.PowerOn(ctx, m), p.Eject(ctx, m), p.PowerOff(ctx, m))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(d.machines()); n != 1 {
+			t.Errorf("there are %d machines, want 1", n)
+		}
+		if err := errors.Join(p.Release(ctx, m), p.Drop(ctx, ref)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left, images := d.machines(), d.server.Images(); len(left)+len(images) != 0 {
+		t.Errorf("VMs %v and images %v are left", left, images)
+	}
+}
+
+// A datacenter may refuse tags; nothing is decided by them.
+func TestRefusedTags(t *testing.T) {
+	d := newDatacentre(t, nil)
+	d.intercept = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPut {
+			return false
+		}
+		http.Error(w, `{"data":null,"message":"Permission check failed (/vms/20000, VM.Config.Options)\n"}`, http.StatusForbidden)
+		return true
+	}
+	p := d.open()
+	m := create(t, p, node(0))
+	found, err := p.Find(bounded(t), mark)
+	if err != nil || len(found) != 1 || found[0].ID != m.ID || len(found[0].Tags) != 0 {
+		t.Errorf("Find: %+v, %v", found, err)
+	}
+}
+
+// Proxmox VE before 8.2 has no overrule-shutdown.
+func TestPowerOffOfAnOlderServer(t *testing.T) {
+	d := newDatacentre(t, nil)
+	d.intercept = func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, "/status/stop") || r.ContentLength == 0 {
+			return false
+		}
+		http.Error(w, `{"data":null,"errors":{"overrule-shutdown":"property is not defined in schema and the schema does not allow additional properties"}}`, http.StatusBadRequest)
+		return true
+	}
+	p := d.open()
+	m := create(t, p, node(0))
+	if err := errors.Join(p.PowerOn(bounded(t), m), p.PowerOff(bounded(t), m)); err != nil {
+		t.Fatal(err)
+	}
+	if d.running(m.ID) {
+		t.Error("it still runs")
+	}
+}
+
+// A run that ends while a create is under way is continued by the next one.
+func TestNextRunWaitsForTheCreate(t *testing.T) {
+	d := newDatacentre(t, nil)
+	p := d.open()
+	m, err := p.Allocate(bounded(t), node(0), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, crash := context.WithCancel(bounded(t))
+	defer crash()
+	ctx = provider.WithRecorder(ctx, func(string) error { crash(); return nil })
+	if _, err := p.Ensure(ctx, m); !errors.Is(err, context.Canceled) {
+		t.Fatalf("error is %v", err)
+	}
+	if _, err := d.open().Ensure(bounded(t), m); err != nil {
+		t.Fatal(err)
+	}
+	if n := d.count(http.MethodPost, "/nodes/{node}/qemu"); n > 2 {
+		t.Errorf("%d creates were sent", n)
+	}
+	if d.machines()[0] != m.ID || len(d.machines()) != 1 {
+		t.Errorf("machines %v, want %s", d.machines(), m.ID)
+	}
+}
