@@ -1,0 +1,197 @@
+package services
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/slipway-project/slipway/dnsserver"
+	"github.com/slipway-project/slipway/loadbalancer"
+)
+
+// A View is what the services need to know of a cluster.
+type View struct {
+	Name     string       // mycluster
+	Domain   string       // lab.test
+	Services netip.Addr   // where DNS and load balancer listen
+	Network  netip.Prefix // the machine network
+	Nodes    []Node
+	Upstream []netip.Addr // DNS servers for foreign names, may be empty
+	Serial   uint64
+}
+
+// A Node is a node of a [View].
+type Node struct {
+	Name         string // control-0
+	Full         string // control-0.mycluster.lab.test
+	ControlPlane bool
+	Address      netip.Addr
+}
+
+const (
+	ttl         = 60 // seconds: names of a cluster that comes and goes
+	negativeTTL = 10 // seconds: a name asked for too early must not stay unknown
+	dnsPort     = 53
+)
+
+// Build returns the Document of the cluster. It is pure: equal views give
+// equal documents.
+func Build(v View) Document {
+	return Document{
+		Version:  DocumentVersion,
+		Serial:   v.Serial,
+		Owner:    v.full(),
+		DNS:      v.dns(),
+		Balancer: v.balancer(),
+	}
+}
+
+func (v View) full() string { return v.Name + "." + v.Domain }
+
+// zone is the name of the cluster's zone.
+func (v View) zone() string { return v.full() + "." }
+
+func (v View) dns() dnsserver.Config {
+	c := dnsserver.Config{
+		Listen: []netip.AddrPort{netip.AddrPortFrom(v.Services, dnsPort)},
+		Zones:  append([]dnsserver.Zone{v.forwardZone()}, v.reverseZones()...),
+	}
+	if len(v.Upstream) > 0 {
+		c.Forward = &dnsserver.Forward{Allow: []netip.Prefix{v.Network.Masked()}}
+		for _, u := range v.Upstream {
+			c.Forward.Upstreams = append(c.Forward.Upstreams, netip.AddrPortFrom(u, dnsPort))
+		}
+	}
+	return c
+}
+
+// newZone is a zone without records; its server is the host that api names.
+func (v View) newZone(name string) dnsserver.Zone {
+	return dnsserver.Zone{Name: name, Serial: uint32(v.Serial), NS: "api." + v.zone(), TTL: ttl, MinTTL: negativeTTL}
+}
+
+// forwardZone has the names that OpenShift asks for with user-managed
+// networking, and nothing besides: the installer wants NXDOMAIN for others.
+func (v View) forwardZone() dnsserver.Zone {
+	z := v.newZone(v.zone())
+	for _, name := range []string{"api.", "api-int.", "*.apps."} {
+		z.Records = append(z.Records, address(name+v.zone(), v.Services))
+	}
+	for _, n := range v.Nodes {
+		z.Records = append(z.Records, address(n.Full+".", n.Address))
+	}
+	return z
+}
+
+func address(name string, a netip.Addr) dnsserver.Record {
+	kind := "AAAA"
+	if a.Is4() {
+		kind = "A"
+	}
+	return dnsserver.Record{Name: name, Type: kind, Data: a.String()}
+}
+
+// reverseZones has a PTR for the services address and each node, in zones as
+// wide as they can be without holding names of other networks.
+func (v View) reverseZones() []dnsserver.Zone {
+	var zones []dnsserver.Zone
+	add := func(a netip.Addr, target string) {
+		name := reverseName(a, v.reverseBits(a))
+		i := slices.IndexFunc(zones, func(z dnsserver.Zone) bool { return z.Name == name })
+		if i < 0 {
+			i, zones = len(zones), append(zones, v.newZone(name))
+		}
+		zones[i].Records = append(zones[i].Records, dnsserver.Record{Name: reverseName(a, a.BitLen()), Type: "PTR", Data: target})
+	}
+	add(v.Services, "api."+v.zone())
+	for _, n := range v.Nodes {
+		add(n.Address, n.Full+".")
+	}
+	return zones
+}
+
+// reverseBits returns how many bits of a name the reverse zone a belongs to:
+// those of the machine network, rounded up to where in-addr.arpa (octets, at
+// least three) and ip6.arpa (nibbles) can be cut. An address outside the
+// network is a zone by itself.
+func (v View) reverseBits(a netip.Addr) int {
+	if !v.Network.Contains(a) {
+		return a.BitLen()
+	}
+	if a.Is4() {
+		return max(24, (v.Network.Bits()+7)/8*8)
+	}
+	return (v.Network.Bits() + 3) / 4 * 4
+}
+
+// reverseName is the name of the first bits of a below in-addr.arpa (RFC 1035
+// 3.5) or ip6.arpa (RFC 3596 2.5); bits must be a multiple of 8 or 4.
+func reverseName(a netip.Addr, bits int) string {
+	labels, suffix := nibbles(a)[:bits/4], "ip6.arpa."
+	if a.Is4() {
+		labels, suffix = octets(a)[:bits/8], "in-addr.arpa."
+	}
+	slices.Reverse(labels)
+	return strings.Join(append(labels, suffix), ".")
+}
+
+func octets(a netip.Addr) []string {
+	var out []string
+	for _, b := range a.AsSlice() {
+		out = append(out, strconv.Itoa(int(b)))
+	}
+	return out
+}
+
+func nibbles(a netip.Addr) []string {
+	return strings.Split(fmt.Sprintf("%x", a.AsSlice()), "")
+}
+
+func (v View) balancer() loadbalancer.Config {
+	control, routers := v.controlPlane(), v.routers()
+	frontend := func(name string, port uint16, check loadbalancer.Check, nodes []Node) loadbalancer.Frontend {
+		return loadbalancer.Frontend{
+			Name: name, Bind: netip.AddrPortFrom(v.Services, port), Check: check, Members: members(nodes, port),
+		}
+	}
+	// The machine config server hands out the pull secret: machines only.
+	machine := frontend("machine-config", 22623, loadbalancer.CheckMachine, control)
+	machine.Allow = []netip.Prefix{v.Network.Masked()}
+	return loadbalancer.Config{Frontends: []loadbalancer.Frontend{
+		frontend("api", 6443, loadbalancer.CheckAPI, control),
+		machine,
+		frontend("ingress-https", 443, loadbalancer.CheckRouter, routers),
+		frontend("ingress-http", 80, loadbalancer.CheckRouter, routers),
+	}}
+}
+
+func members(nodes []Node, port uint16) []loadbalancer.Member {
+	var out []loadbalancer.Member
+	for _, n := range nodes {
+		out = append(out, loadbalancer.Member{Name: n.Name, Address: netip.AddrPortFrom(n.Address, port)})
+	}
+	return out
+}
+
+func (v View) controlPlane() []Node { return v.having(true) }
+
+// routers are the nodes that ingress runs on: workers, or without any the
+// control plane.
+func (v View) routers() []Node {
+	if workers := v.having(false); len(workers) > 0 {
+		return workers
+	}
+	return v.controlPlane()
+}
+
+func (v View) having(controlPlane bool) []Node {
+	var out []Node
+	for _, n := range v.Nodes {
+		if n.ControlPlane == controlPlane {
+			out = append(out, n)
+		}
+	}
+	return out
+}

@@ -1,0 +1,171 @@
+package services
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/slipway-project/slipway/dnsserver"
+	"github.com/slipway-project/slipway/loadbalancer"
+)
+
+// StatusVersion is the version of [Status] as JSON.
+const StatusVersion = 1
+
+// A Status is what a serve process says of itself: GET /status on
+// <run directory>/serve.sock.
+type Status struct {
+	Version  int            `json:"version"`
+	PID      int            `json:"pid"`
+	Owner    string         `json:"owner"` // full cluster name
+	Started  time.Time      `json:"started"`
+	Serial   uint64         `json:"serial"`            // of the document served
+	Refused  uint64         `json:"refused,omitempty"` // of the document kept out last
+	DNS      DNSStatus      `json:"dns"`
+	Balancer BalancerStatus `json:"balancer"`
+	Error    string         `json:"error,omitempty"` // what is wrong now: the document, haproxy
+}
+
+// DNSStatus is what the DNS server says of itself.
+type DNSStatus struct {
+	Listen  []netip.AddrPort  `json:"listen"`
+	Stats   dnsserver.Stats   `json:"stats"`
+	Queries []dnsserver.Query `json:"queries"` // the last ones, oldest first
+}
+
+// BalancerStatus is what the load balancer says of itself.
+type BalancerStatus struct {
+	Servers  []loadbalancer.Server `json:"servers"`
+	Restarts int                   `json:"restarts"` // after haproxy died
+	Log      []string              `json:"log"`      // haproxy's last lines, oldest first
+}
+
+func socketPath(runDir string) string { return filepath.Join(runDir, "serve.sock") }
+
+// listen opens the control socket; what lies there is of an earlier process,
+// for we hold the lock of the directory.
+func (s *server) listen() (net.Listener, error) {
+	path := socketPath(s.o.RunDir)
+	os.Remove(path)
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("control socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("control socket: %w", err), l.Close())
+	}
+	return l, nil
+}
+
+// control answers on the socket until ctx ends, and removes it.
+func (s *server) control(ctx context.Context, l net.Listener) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", s.answerStatus)
+	mux.HandleFunc("POST /stop", s.answerStop)
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 5 * time.Second}
+	ended := make(chan struct{})
+	context.AfterFunc(ctx, func() {
+		defer close(ended)
+		grace, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if server.Shutdown(grace) != nil {
+			server.Close()
+		}
+	})
+	server.Serve(l)
+	s.stop() // if the socket broke, there is no way to ask us any more
+	<-ended
+}
+
+func (s *server) answerStatus(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(s.status(r.Context()))
+}
+
+func (s *server) answerStop(w http.ResponseWriter, _ *http.Request) {
+	w.WriteHeader(http.StatusAccepted)
+	s.stop()
+}
+
+func (s *server) status(ctx context.Context) Status {
+	servers, err := s.proxy.Servers(ctx)
+	st := Status{
+		Version: StatusVersion, PID: os.Getpid(), Owner: s.o.Owner, Started: s.started,
+		DNS:      DNSStatus{s.dns.Addrs(), s.dns.Stats(), s.dns.Queries()},
+		Balancer: BalancerStatus{servers, s.proxy.Restarts(), s.proxy.Logs()},
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.Serial, st.Refused = s.current.Serial, s.refused
+	if err := errors.Join(s.fault, s.proxy.Err(), err); err != nil {
+		st.Error = err.Error()
+	}
+	return st
+}
+
+// Ask returns the status of the serve process that has the run directory.
+func Ask(ctx context.Context, runDir string) (Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	st, err := ask(ctx, socketPath(runDir))
+	if err != nil {
+		return Status{}, fmt.Errorf("ask slipway serve: %w", err)
+	}
+	return st, nil
+}
+
+func ask(ctx context.Context, socket string) (Status, error) {
+	client := http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
+		},
+	}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://serve/status", nil)
+	if err != nil {
+		return Status{}, err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return Status{}, err
+	}
+	defer resp.Body.Close()
+	var st Status
+	if err := json.NewDecoder(resp.Body).Decode(&st); err != nil {
+		return Status{}, err
+	}
+	if st.Version != StatusVersion {
+		return Status{}, fmt.Errorf("status has version %d, want %d", st.Version, StatusVersion)
+	}
+	return st, nil
+}
+
+// WaitServed waits until the document with the serial is served. A document
+// that was kept out is an error at once; else ctx ends the wait.
+func WaitServed(ctx context.Context, runDir string, serial uint64) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		st, err := Ask(ctx, runDir)
+		switch {
+		case err == nil && st.Serial == serial:
+			return nil
+		case err == nil && st.Refused == serial:
+			return fmt.Errorf("services document %d is kept out: %s", serial, st.Error)
+		case err == nil:
+			err = fmt.Errorf("document %d is served, not %d: %s", st.Serial, serial, st.Error)
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), err)
+		case <-tick.C:
+		}
+	}
+}

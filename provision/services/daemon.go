@@ -1,0 +1,179 @@
+package services
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/slipway-project/slipway/loadbalancer"
+)
+
+// StartOptions say how a detached `slipway serve` is started.
+type StartOptions struct {
+	Exe      string   // the slipway program
+	Document string   // path
+	RunDir   string   // path
+	Owner    string   // full cluster name; the mark in the process's arguments
+	Log      string   // file its output is appended to, made 0600
+	Env      []string // its environment; nil: ours
+}
+
+// A Handle is a serve process, or a haproxy that one left behind. It is kept
+// in the state; pid and start time together are never another process.
+type Handle struct {
+	PID       int    `json:"pid"`
+	StartTime string `json:"start_time"` // clock ticks since boot
+	Owner     string `json:"owner"`      // full cluster name
+	RunDir    string `json:"run_dir"`
+}
+
+func (h Handle) process() loadbalancer.Process {
+	return loadbalancer.Process{PID: h.PID, Start: h.StartTime}
+}
+
+// endTime is what a process gets between SIGTERM and SIGKILL.
+const endTime = 10 * time.Second
+
+// Start starts `slipway serve`, detached so that it outlives us, and waits
+// until it serves the document. Otherwise it is ended, and the error carries
+// what it wrote to its log.
+func Start(ctx context.Context, o StartOptions) (Handle, error) {
+	d, err := Read(o.Document)
+	if err != nil {
+		return Handle{}, err
+	}
+	log, err := os.OpenFile(o.Log, os.O_APPEND|os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return Handle{}, fmt.Errorf("log of slipway serve: %w", err)
+	}
+	defer log.Close()
+	h, exited, err := spawn(o, log)
+	if err != nil {
+		return Handle{}, fmt.Errorf("start slipway serve: %w", err)
+	}
+	if err := served(ctx, h, exited, d.Serial); err != nil {
+		err = errors.Join(err, Stop(context.WithoutCancel(ctx), h))
+		return Handle{}, fmt.Errorf("start slipway serve: %w (%s)", err, tail(log))
+	}
+	return h, nil
+}
+
+// spawn returns the new process and a channel that is closed when it ends; a
+// goroutine waits for that, or we would keep a zombie of it.
+func spawn(o StartOptions, log *os.File) (Handle, <-chan struct{}, error) {
+	document, err := filepath.Abs(o.Document)
+	runDir, rerr := filepath.Abs(o.RunDir)
+	if err := errors.Join(err, rerr); err != nil {
+		return Handle{}, nil, err
+	}
+	cmd := exec.Command(o.Exe, "serve", "--document", document, "--run-dir", runDir, "--owner", o.Owner)
+	cmd.Dir, cmd.Env = "/", o.Env
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return Handle{}, nil, err
+	}
+	p, err := loadbalancer.Identify(cmd.Process.Pid)
+	exited := make(chan struct{})
+	go func() {
+		cmd.Wait()
+		close(exited)
+	}()
+	return Handle{p.PID, p.Start, o.Owner, runDir}, exited, err
+}
+
+// served waits like [WaitServed], but not for a process that has ended.
+func served(ctx context.Context, h Handle, exited <-chan struct{}, serial uint64) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-exited:
+			cancel(errors.New("it ended at once"))
+		case <-ctx.Done():
+		}
+	}()
+	return WaitServed(ctx, h.RunDir, serial)
+}
+
+// tail returns the last lines of a log.
+func tail(log *os.File) string {
+	const most = 2048
+	info, err := log.Stat()
+	if err != nil {
+		return "its log is not readable"
+	}
+	b := make([]byte, most)
+	n, _ := log.ReadAt(b, max(0, info.Size()-most))
+	lines := bytes.Split(bytes.TrimSpace(b[:n]), []byte("\n"))
+	return "its log ends: " + string(bytes.Join(lines[max(0, len(lines)-5):], []byte(" | ")))
+}
+
+// Find returns the serve processes of the cluster that run on this host, for
+// our user, in our network namespace, and then the haproxy processes that
+// such ones run or left. It looks at arguments of processes only, so it works
+// after the state was lost.
+func Find(owner string) ([]Handle, error) {
+	serves, err := loadbalancer.Processes(func(args []string) bool { return isServe(args, owner) })
+	if err != nil {
+		return nil, err
+	}
+	balancers, err := loadbalancer.Running(owner)
+	if err != nil {
+		return nil, err
+	}
+	var found []Handle
+	for _, p := range slices.Concat(serves, balancers) {
+		args := p.Args()
+		runDir := cmp.Or(option(args, "--run-dir"), filepath.Dir(option(args, "-f")))
+		found = append(found, Handle{p.PID, p.Start, owner, runDir})
+	}
+	return found, nil
+}
+
+func isServe(args []string, owner string) bool {
+	return len(args) > 1 && slices.Contains(args[1:], "serve") && option(args, "--owner") == owner
+}
+
+// option returns the value of a long or short option in args.
+func option(args []string, name string) string {
+	for i, a := range args {
+		if a == name && i+1 < len(args) {
+			return args[i+1]
+		}
+		if value, ok := strings.CutPrefix(a, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// Alive reports whether h still runs.
+func Alive(h Handle) bool { return h.process().Alive() }
+
+// Stop ends h: SIGTERM, after 10 s or when ctx ends SIGKILL; and then the
+// haproxy it may have left. What is gone already is no error.
+func Stop(ctx context.Context, h Handle) error {
+	if err := h.process().End(ctx, endTime); err != nil {
+		return fmt.Errorf("stop slipway serve: %w", err)
+	}
+	left, err := loadbalancer.Running(h.Owner)
+	if err != nil {
+		return err
+	}
+	for _, p := range left {
+		if filepath.Dir(option(p.Args(), "-f")) == h.RunDir {
+			err = errors.Join(err, p.End(ctx, endTime))
+		}
+	}
+	return err
+}

@@ -1,0 +1,218 @@
+package services
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// daemon prepares a document and says how to start its serve process.
+func daemon(t *testing.T, d Document) StartOptions {
+	t.Helper()
+	needHAProxy(t)
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	o := StartOptions{
+		Exe: exe, Document: filepath.Join(dir, "services.json"), RunDir: filepath.Join(dir, "run"),
+		Owner: d.Owner, Log: filepath.Join(dir, "serve.log"),
+	}
+	put(t, o.Document, d)
+	t.Cleanup(func() {
+		found, err := Find(d.Owner)
+		for _, h := range found {
+			Stop(context.Background(), h)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	return o
+}
+
+func mustStart(t *testing.T, o StartOptions) Handle {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	h, err := Start(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func TestDaemonIsFoundAndEnds(t *testing.T) {
+	d := local(newOwner())
+	o := daemon(t, d)
+	h := mustStart(t, o)
+	if group, err := syscall.Getpgid(h.PID); err != nil || group != h.PID {
+		t.Errorf("group %d, %v: not detached", group, err)
+	}
+	os.RemoveAll(filepath.Dir(o.Document)) // the state is lost
+	found, err := Find(d.Owner)
+	if err != nil || len(found) != 2 {
+		t.Fatalf("found %+v, %v; want serve and haproxy", found, err)
+	}
+	if diff := cmp.Diff(h, found[0]); diff != "" || found[1].RunDir != o.RunDir {
+		t.Errorf("-want +got\n%s and %+v", diff, found[1])
+	}
+	if err := Stop(t.Context(), h); err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range found {
+		if Alive(h) {
+			t.Errorf("%+v is alive", h)
+		}
+	}
+	if err := Stop(t.Context(), h); err != nil {
+		t.Errorf("to stop what is gone: %v", err)
+	}
+}
+
+func TestKilledDaemonStartsAgain(t *testing.T) {
+	d := local(newOwner())
+	o := daemon(t, d)
+	h := mustStart(t, o)
+	if err := syscall.Kill(h.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	within(t, 5*time.Second, func() error {
+		if Alive(h) {
+			return fmt.Errorf("%+v is alive", h)
+		}
+		return nil
+	})
+	left, err := Find(d.Owner)
+	if err != nil || len(left) != 1 {
+		t.Fatalf("found %+v, %v; want the haproxy that was left", left, err)
+	}
+	conn, err := net.Dial("tcp", d.Balancer.Frontends[0].Bind.String())
+	if err != nil {
+		t.Errorf("haproxy went with the one who watched it: %v", err)
+	} else {
+		conn.Close()
+	}
+	again := mustStart(t, o)
+	found, err := Find(d.Owner)
+	if err != nil || len(found) != 2 || found[0] != again || found[1] == left[0] {
+		t.Errorf("found %+v, %v; want one new serve and one new haproxy", found, err)
+	}
+}
+
+func TestStopAfterKillEndsHAProxyToo(t *testing.T) {
+	d := local(newOwner())
+	h := mustStart(t, daemon(t, d))
+	if err := syscall.Kill(h.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if err := Stop(t.Context(), h); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := Find(d.Owner); err != nil || len(found) > 0 {
+		t.Errorf("found %+v, %v", found, err)
+	}
+}
+
+func TestStartTellsWhyItEnded(t *testing.T) {
+	d := local(newOwner())
+	busy, err := net.ListenPacket("udp", d.DNS.Listen[0].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	o := daemon(t, d)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	_, err = Start(ctx, o)
+	for _, want := range []string{"it ended at once", "its log ends: ", "address already in use"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q in it", err, want)
+		}
+	}
+}
+
+func TestOtherProcessWithThePidIsLeftAlone(t *testing.T) {
+	h := Handle{PID: os.Getpid(), StartTime: "1", Owner: newOwner()}
+	if Alive(h) {
+		t.Error("the start time is not looked at")
+	}
+	if err := Stop(t.Context(), h); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPreflight(t *testing.T) {
+	d := local(newOwner())
+	o := daemon(t, d)
+	if problems := Preflight(t.Context(), d); len(problems) > 0 {
+		t.Errorf("nothing is wrong, but %+v", problems)
+	}
+	busy, err := net.Listen("tcp", d.Balancer.Frontends[1].Bind.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	problems := Preflight(t.Context(), d)
+	busy.Close()
+	want := fmt.Sprintf("address already in use by %s (pid %d)", filepath.Base(o.Exe)[:min(15, len(filepath.Base(o.Exe)))], os.Getpid())
+	if len(problems) != 1 || !strings.Contains(problems[0].What, want) || problems[0].Hint == "" || !problems[0].Fatal {
+		t.Errorf("got %+v, want %s", problems, want)
+	}
+	mustStart(t, o)
+	if problems := Preflight(t.Context(), d); len(problems) > 0 {
+		t.Errorf("the cluster's own serve is in its way: %+v", problems)
+	}
+	d.Owner = owner
+	if problems := Preflight(t.Context(), d); len(problems) != 6 {
+		t.Errorf("got %+v, want 6 ports of another cluster", problems)
+	}
+}
+
+func TestPreflightMissesTheAddress(t *testing.T) {
+	d := Build(view("203.0.113.0/24", 3, 2))
+	problems := Preflight(t.Context(), d)
+	for _, p := range problems {
+		if p.What == "services address 203.0.113.210 is not on this host" && strings.Contains(p.Hint, "ip addr add 203.0.113.210/") {
+			return
+		}
+	}
+	t.Errorf("got %+v", problems)
+}
+
+func TestPrivilegesAreOneProblem(t *testing.T) {
+	got := unprivileged([]string{"53", "53", "443", "80"})
+	if len(got) != 1 || got[0].What != "no right to bind ports 53, 443, 80" {
+		t.Errorf("got %+v", got)
+	}
+	if unprivileged(nil) != nil {
+		t.Error("a problem without ports")
+	}
+}
+
+func TestOption(t *testing.T) {
+	tests := []struct {
+		args []string
+		want bool
+	}{
+		{[]string{"slipway", "serve", "--owner", owner}, true},
+		{[]string{"slipway", "serve", "--owner=" + owner}, true},
+		{[]string{"slipway", "serve", "--owner", "other.lab.test"}, false},
+		{[]string{"serve", "--owner", owner}, false},
+		{[]string{"slipway", "serve", "--owner"}, false},
+		{nil, false},
+	}
+	for _, tt := range tests {
+		if got := isServe(tt.args, owner); got != tt.want {
+			t.Errorf("%q: %t", tt.args, got)
+		}
+	}
+}
