@@ -22,6 +22,7 @@ type Lab struct {
 	segments map[string]netlink.Link
 	ports    map[*Port]bool
 	serial   int // of bridges and cables, for their names
+	closed   bool
 }
 
 // New makes an empty lab: a datacentre without bridges, and the calling
@@ -56,10 +57,13 @@ func (l *Lab) Home() *Namespace { return l.home }
 func (l *Lab) AddSegment(name string, addrs ...netip.Prefix) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.closed {
+		return wrap("segment "+name, net.ErrClosed)
+	}
 	if l.segments[name] == nil {
 		bridge, err := l.addBridge()
 		if err != nil {
-			return fmt.Errorf("segment %q: %w", name, err)
+			return wrap("segment "+name, err)
 		}
 		l.segments[name] = bridge
 	}
@@ -88,6 +92,11 @@ func (l *Lab) name(prefix string) string {
 // AddRemote gives the datacentre an address that lies in no segment; whoever
 // has a datacentre address as gateway reaches it.
 func (l *Lab) AddRemote(addr netip.Addr) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return wrap("remote address "+addr.String(), net.ErrClosed)
+	}
 	lo, err := l.datacentre.net.LinkByName("lo")
 	if err != nil {
 		return fmt.Errorf("remote address %s: %w", addr, err)
@@ -136,11 +145,11 @@ func (l *Lab) plug(ns *Namespace, segment, ifname string, mac net.HardwareAddr) 
 	defer l.mu.Unlock()
 	bridge := l.segments[segment]
 	if bridge == nil {
-		return nil, fmt.Errorf("segment %q: no such segment", segment)
+		return nil, fmt.Errorf("segment %s: no such segment", segment)
 	}
 	port, err := newPort(l, ns, l.name("cable"), ifname, mac, bridge)
 	if err != nil {
-		return nil, fmt.Errorf("cable %s to segment %q: %w", ifname, segment, err)
+		return nil, fmt.Errorf("cable %s to segment %s: %w", ifname, segment, err)
 	}
 	l.ports[port] = true
 	return port, nil
@@ -176,6 +185,7 @@ func (l *Lab) openPorts() []*Port {
 func (l *Lab) removeSegments() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.closed = true
 	var errs []error
 	for name, bridge := range l.segments {
 		errs = append(errs, l.datacentre.net.LinkDel(bridge))

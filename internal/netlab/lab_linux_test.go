@@ -261,7 +261,7 @@ func TestSegmentsAreApartUntilRouted(t *testing.T) {
 	if got, err := ask(t, l.Home(), "203.0.113.10:22"); err != nil || got != "far" {
 		t.Errorf("routed: got %q, %v", got, err)
 	}
-	if _, err := l.AddMachine("none", nil); err == nil || err.Error() != `segment "none": no such segment` {
+	if _, err := l.AddMachine("none", nil); err == nil || err.Error() != "segment none: no such segment" {
 		t.Errorf("unknown segment: got %v", err)
 	}
 	must(t, l.AddSegment("far", netip.MustParsePrefix("203.0.113.129/25")))
@@ -300,6 +300,14 @@ func TestCloseLeavesNothing(t *testing.T) {
 	must(t, l.Close())
 	must(t, kept.Close())
 	must(t, l.Close())
+	for what, err := range map[string]error{
+		"Up": kept.Up(), "Down": kept.Down(), "Configure": kept.Configure(nil, netip.Addr{}, 0), "AddSegment": l.AddSegment("new"),
+		"AddRemote": l.AddRemote(netip.MustParseAddr("198.51.100.99")),
+	} {
+		if !errors.Is(err, net.ErrClosed) {
+			t.Errorf("%s after Close: got %v", what, err)
+		}
+	}
 	left, err := net.Interfaces()
 	must(t, err)
 	if len(left) != 1 || left[0].Name != "lo" {

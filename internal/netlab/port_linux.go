@@ -19,8 +19,8 @@ type Port struct {
 	iface netlink.Link // in Namespace
 	cable netlink.Link // the bridge's end, in the datacentre
 
-	mu     sync.Mutex // one Configure or Close at a time
-	closed bool
+	mu     sync.Mutex // one change at a time
+	closed bool       // its netlink handles would now act on the process's own namespace
 }
 
 func newPort(l *Lab, ns *Namespace, cable, ifname string, mac net.HardwareAddr, bridge netlink.Link) (*Port, error) {
@@ -39,16 +39,28 @@ func newPort(l *Lab, ns *Namespace, cable, ifname string, mac net.HardwareAddr, 
 }
 
 // Up plugs the cable in.
-func (p *Port) Up() error { return wrap("cable up", p.lab.datacentre.net.LinkSetUp(p.cable)) }
+func (p *Port) Up() error { return p.set("cable up", (*netlink.Handle).LinkSetUp) }
 
 // Down pulls the cable: nothing is refused, packets vanish.
-func (p *Port) Down() error { return wrap("cable down", p.lab.datacentre.net.LinkSetDown(p.cable)) }
+func (p *Port) Down() error { return p.set("cable down", (*netlink.Handle).LinkSetDown) }
+
+func (p *Port) set(what string, state func(*netlink.Handle, netlink.Link) error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return wrap(what, net.ErrClosed)
+	}
+	return wrap(what, state(p.lab.datacentre.net, p.cable))
+}
 
 // Configure brings the interface up with addrs and, when gateway is valid, a
 // default route, in place of what was there. mtu 0 leaves the MTU alone.
 func (p *Port) Configure(addrs []netip.Prefix, gateway netip.Addr, mtu int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.closed {
+		return wrap("configure interface", net.ErrClosed)
+	}
 	return wrap("configure interface", errors.Join(
 		p.setMTU(mtu),
 		p.clear(p.iface),
