@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"sync"
 
@@ -58,8 +57,9 @@ func (r *rack) PowerOn(vm pve.VM) error {
 	}
 	m.vm, m.ports = vm, ports
 	m.host = node.New(m.hardware(r.speed), r.site)
-	m.host.Media(vm.CD)
-	m.host.PowerOn()
+	if err := m.host.PowerOn(vm.CD); err != nil {
+		return errors.Join(err, m.off())
+	}
 	return nil
 }
 
@@ -98,7 +98,7 @@ func unplug(ports []*netlab.Port) error {
 func (m *machine) hardware(speed pace.Pace) node.Hardware {
 	hw := node.Hardware{
 		Name: m.vm.Name, UUID: m.vm.UUID, Serial: m.vm.Serial, CPUs: m.vm.CPUs, Memory: m.vm.Memory,
-		Disk: m.disk, Boot: m.vm.Boot, Speed: speed,
+		Disk: m.disk, DiskSize: m.vm.Disk, Boot: m.vm.Boot, Speed: speed,
 	}
 	if m.vm.Disk == 0 {
 		hw.Disk = nil
@@ -110,20 +110,15 @@ func (m *machine) hardware(speed pace.Pace) node.Hardware {
 	return hw
 }
 
-// off cuts the power: the cables go first, so that the last the world hears of
-// the machine is nothing.
+// off cuts the power.
 func (m *machine) off() error {
 	if m.host == nil {
 		return nil
 	}
-	var errs []error
-	for _, p := range m.ports {
-		errs = append(errs, p.Down())
-	}
 	m.host.PowerOff()
-	errs = append(errs, unplug(m.ports))
+	err := unplug(m.ports)
 	m.host, m.ports = nil, nil
-	return errors.Join(errs...)
+	return err
 }
 
 // PowerOff cuts the power of a machine.
@@ -141,7 +136,7 @@ func (r *rack) Media(vmid int, path string) {
 	defer r.mu.Unlock()
 	if m := r.machines[vmid]; m != nil && m.host != nil {
 		m.vm.CD = path
-		m.host.Media(path)
+		m.host.SetMedia(path)
 	}
 }
 
@@ -166,14 +161,12 @@ func (r *rack) close() error {
 
 // A Host is a simulated machine as a person in front of it sees it.
 type Host struct {
-	Hypervisor string       `json:"hypervisor"` // URL
-	VMID       int          `json:"vmid"`
-	Name       string       `json:"name"`
-	On         bool         `json:"on"`
-	State      string       `json:"state,omitempty"` // what it is doing while it is on
-	CD         string       `json:"cd,omitempty"`    // path of the image in the tray
-	MACs       []string     `json:"macs"`
-	Addresses  []netip.Addr `json:"addresses,omitempty"`
+	Hypervisor string         `json:"hypervisor"` // URL
+	VMID       int            `json:"vmid"`
+	Name       string         `json:"name"`
+	MACs       []string       `json:"macs"`
+	CD         string         `json:"cd,omitempty"` // path of the image in the tray
+	State      node.HostState `json:"state"`
 }
 
 // Hosts lists the machines that were ever switched on and not destroyed.
@@ -196,11 +189,11 @@ func (r *rack) hosts() []Host {
 }
 
 func (m *machine) describe(url string) Host {
-	h := Host{Hypervisor: url, VMID: m.vm.ID, Name: m.vm.Name, CD: m.vm.CD, On: m.host != nil}
+	h := Host{Hypervisor: url, VMID: m.vm.ID, Name: m.vm.Name, CD: m.vm.CD, State: node.HostState{Phase: node.PhaseOff}}
 	for _, nic := range m.vm.NICs {
 		h.MACs = append(h.MACs, nic.MAC.String())
 	}
-	if h.On {
+	if m.host != nil {
 		h.State = m.host.State()
 	}
 	return h

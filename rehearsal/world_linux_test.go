@@ -22,6 +22,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/miekg/dns"
 
+	"github.com/slipway-project/slipway/rehearsal/node"
 	"github.com/slipway-project/slipway/rehearsal/pve"
 )
 
@@ -266,11 +267,11 @@ func TestRackStartsAndStopsMachines(t *testing.T) {
 		t.Error("the disk did not survive the power cut")
 	}
 	hosts := w.Hosts()
-	if len(hosts) != 1 || hosts[0].On || hosts[0].VMID != 1 || !slices.Equal(hosts[0].MACs, []string{"02:00:00:00:00:01"}) {
+	if len(hosts) != 1 || hosts[0].State.Phase != node.PhaseOff || hosts[0].VMID != 1 || !slices.Equal(hosts[0].MACs, []string{"02:00:00:00:00:01"}) {
 		t.Errorf("hosts: %+v", hosts)
 	}
 	must(t, r.PowerOn(vm(1, "vmbr0", 0)))
-	if hosts := w.Hosts(); !hosts[0].On {
+	if hosts := w.Hosts(); hosts[0].State.Phase != node.PhaseFirmware {
 		t.Errorf("hosts: %+v", hosts)
 	}
 }
