@@ -1,6 +1,7 @@
 package assisted
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -164,7 +165,7 @@ func (s *Service) serve(callers caller, handle handler) http.Handler {
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
-		w.Write(body) //nolint:errcheck // the client went away
+		w.Write(body) // an error means that the client went away
 	})
 }
 
@@ -181,8 +182,17 @@ func (s *Service) answer(callers caller, handle handler, r *http.Request) (int, 
 	if file, ok := body.([]byte); ok {
 		return status, file, nil
 	}
-	encoded, err := json.Marshal(body)
+	encoded, err := encode(body)
 	return status, encoded, err
+}
+
+// encode leaves <, > and & alone, as go-openapi does.
+func encode(body any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(body)
+	return b.Bytes(), err
 }
 
 func (s *Service) authenticate(callers caller, r *http.Request) error {
@@ -209,9 +219,13 @@ func writeError(w http.ResponseWriter, err error) {
 	default:
 		body = failf(status, "%v", err)
 	}
+	encoded, err := encode(body)
+	if err != nil {
+		panic("assisted: an error does not encode: " + err.Error())
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(body) //nolint:errcheck // the client went away
+	w.Write(encoded) // an error means that the client went away
 }
 
 func schemaStatus(code int) int {
