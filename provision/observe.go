@@ -41,7 +41,7 @@ func (p *Project) observe(ctx context.Context, doc state.Document, found map[str
 func (p *Project) joined(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, askAPI)
 	defer cancel()
-	report, err := p.joinReport(ctx, 0)
+	report, err := p.joinReport(ctx)
 	return err == nil && report.Joined()
 }
 

@@ -58,26 +58,33 @@ func (p *Project) api(at netip.Addr) (*kube.Client, error) {
 }
 
 // joinReport looks once whether the cluster is whole.
-func (p *Project) joinReport(ctx context.Context, settle time.Duration) (kube.Report, error) {
+func (p *Project) joinReport(ctx context.Context) (kube.Report, error) {
 	client, err := p.api(p.cluster.Services.Address)
 	if err != nil {
 		return kube.Report{}, err
 	}
 	defer client.Close()
-	return client.Look(ctx, p.wantNodes(), settle)
+	return client.Look(ctx, p.wantNodes())
 }
 
 // join waits until the nodes equal the spec, are Ready, and every operator is
-// Available and settled.
+// Available, and it has stayed so for as long as the installer itself asks.
 func (r *run) join(ctx context.Context) error {
+	var since time.Time // when it was first seen whole without a break
 	for {
-		report, err := r.joinReport(ctx, r.Pace.Scale(settleFor))
+		report, err := r.joinReport(ctx)
+		switch {
+		case err != nil || !report.Joined():
+			since = time.Time{}
+		case since.IsZero():
+			since = time.Now()
+		}
 		if err == nil {
 			r.report = report
 			r.tellJoin(report)
-			if report.Joined() {
-				return nil
-			}
+		}
+		if !since.IsZero() && time.Since(since) >= r.Pace.Scale(settleFor) {
+			return nil
 		}
 		if waitErr := r.Pace.Wait(ctx, joinEvery); waitErr != nil {
 			return fmt.Errorf("%w: %w", waitErr, r.explainJoin(context.WithoutCancel(ctx), report, err))

@@ -76,7 +76,7 @@ func (p *Project) apiStatus(ctx context.Context, s *Status) kube.Report {
 		s.API = "no kubeconfig yet"
 		return kube.Report{}
 	}
-	report, err := p.joinReport(ctx, 0)
+	report, err := p.joinReport(ctx)
 	if err != nil {
 		s.API = err.Error()
 		return kube.Report{}

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 )
 
 // A Planned node is one that the spec wants in the cluster.
@@ -32,9 +31,10 @@ func (r Report) Joined() bool { return len(r.Wrong) == 0 }
 
 // Look compares the cluster with what the spec wants: nodes equal by name,
 // with their role and address, Ready; no certificate request undecided;
-// cluster version and operators Available, not Progressing, not Degraded,
-// all for at least settle.
-func (c *Client) Look(ctx context.Context, want []Planned, settle time.Duration) (Report, error) {
+// cluster version and operators Available, not Progressing, not Degraded. How
+// long it has been so is for the caller to watch: the cluster's clock may not
+// be ours.
+func (c *Client) Look(ctx context.Context, want []Planned) (Report, error) {
 	var r Report
 	nodes, err := c.Nodes(ctx)
 	if err != nil {
@@ -48,10 +48,10 @@ func (c *Client) Look(ctx context.Context, want []Planned, settle time.Duration)
 	for _, p := range r.Pending {
 		r.Wrong = append(r.Wrong, fmt.Sprintf("certificate request %s of %s awaits approval", p.Name, p.User))
 	}
-	return r, c.lookOperators(ctx, &r, settle)
+	return r, c.lookOperators(ctx, &r)
 }
 
-func (c *Client) lookOperators(ctx context.Context, r *Report, settle time.Duration) error {
+func (c *Client) lookOperators(ctx context.Context, r *Report) error {
 	version, err := c.Version(ctx)
 	if err != nil {
 		return err
@@ -63,7 +63,7 @@ func (c *Client) lookOperators(ctx context.Context, r *Report, settle time.Durat
 		r.Wrong = append(r.Wrong, "no cluster operator has reported")
 	}
 	for _, o := range append([]Operator{version}, r.Operators...) {
-		if text := o.wrong(settle); text != "" {
+		if text := o.wrong(); text != "" {
 			r.Wrong = append(r.Wrong, text)
 		}
 	}
@@ -71,7 +71,7 @@ func (c *Client) lookOperators(ctx context.Context, r *Report, settle time.Durat
 	return err
 }
 
-func (o Operator) wrong(settle time.Duration) string {
+func (o Operator) wrong() string {
 	switch {
 	case o.Degraded:
 		return fmt.Sprintf("operator %s is degraded: %s", o.Name, o.Message)
@@ -79,8 +79,6 @@ func (o Operator) wrong(settle time.Duration) string {
 		return fmt.Sprintf("operator %s is not available: %s", o.Name, o.Message)
 	case o.Progressing:
 		return fmt.Sprintf("operator %s is progressing: %s", o.Name, o.Message)
-	case time.Since(o.Since) < settle:
-		return fmt.Sprintf("operator %s has been settled for %s only", o.Name, time.Since(o.Since).Round(time.Second))
 	}
 	return ""
 }

@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 )
 
 // A Node is a node as the cluster reports it.
@@ -14,8 +13,7 @@ type Node struct {
 	Roles     []string // from node-role.kubernetes.io labels, sorted
 	Addresses []netip.Addr
 	Ready     bool
-	Since     time.Time // of the Ready condition
-	Reason    string    // why not ready
+	Reason    string // why not ready
 }
 
 // HasRole reports whether the node carries a role's label. The control plane
@@ -28,12 +26,8 @@ type Operator struct {
 	Available   bool
 	Progressing bool
 	Degraded    bool
-	Message     string    // of the condition that is wrong
-	Since       time.Time // last change of any condition
+	Message     string // of the condition that is wrong
 }
-
-// Settled reports whether the operator is as it should stay.
-func (o Operator) Settled() bool { return o.Available && !o.Progressing && !o.Degraded }
 
 // A Request is a certificate signing request that nobody has decided on.
 type Request struct {
@@ -47,7 +41,6 @@ type meta struct {
 
 type condition struct {
 	Type, Status, Reason, Message string
-	LastTransitionTime            time.Time
 }
 
 type conditions []condition
@@ -93,7 +86,7 @@ func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
 
 func (r rawNode) node() Node {
 	ready := r.Status.Conditions.get("Ready")
-	n := Node{Name: r.Metadata.Name, Ready: ready.Status == "True", Since: ready.LastTransitionTime, Reason: ready.Message}
+	n := Node{Name: r.Metadata.Name, Ready: ready.Status == "True", Reason: ready.Message}
 	for label := range r.Metadata.Labels {
 		if role, ok := strings.CutPrefix(label, "node-role.kubernetes.io/"); ok {
 			n.Roles = append(n.Roles, role)
@@ -132,11 +125,6 @@ func (r rawOperator) operator() Operator {
 		o.Message = available.Message
 	case o.Progressing:
 		o.Message = progressing.Message
-	}
-	for _, x := range c {
-		if x.LastTransitionTime.After(o.Since) {
-			o.Since = x.LastTransitionTime
-		}
 	}
 	return o
 }
