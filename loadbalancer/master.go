@@ -143,14 +143,8 @@ func (p *Proxy) confirmed(ctx context.Context, c Config, before procs) error {
 	if !p.master.running() {
 		return fmt.Errorf("%w: it ended", errFinal)
 	}
-	now, err := p.procs(ctx)
-	switch {
-	case err != nil:
+	if err := p.renewed(ctx, before); err != nil {
 		return err
-	case now.reloads > before.reloads && now.failed > 0:
-		return fmt.Errorf("%w: its reload failed", errFinal)
-	case now.worker == before.worker:
-		return errors.New("haproxy's old worker is still the current one")
 	}
 	if err := accepting(ctx, c); err != nil {
 		return err
@@ -160,6 +154,20 @@ func (p *Proxy) confirmed(ctx context.Context, c Config, before procs) error {
 		return err
 	}
 	return complete(states, c)
+}
+
+// renewed says whether the current worker is another than before.
+func (p *Proxy) renewed(ctx context.Context, before procs) error {
+	now, err := p.procs(ctx)
+	switch {
+	case err != nil:
+		return err
+	case now.reloads > before.reloads && now.failed > 0:
+		return fmt.Errorf("%w: its reload failed", errFinal)
+	case now.worker == before.worker:
+		return errors.New("haproxy's old worker is still the current one")
+	}
+	return nil
 }
 
 func accepting(ctx context.Context, c Config) error {

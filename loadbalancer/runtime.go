@@ -66,25 +66,32 @@ func parseStat(answer string, now time.Time) ([]Server, error) {
 	if err != nil || len(rows) == 0 {
 		return nil, errors.Join(errors.New("haproxy's statistics are not readable"), err)
 	}
-	checks := map[string]string{}
+	var records []record
 	for _, row := range rows[1:] {
-		f := fields(rows[0], row)
+		if f := fields(rows[0], row); f["type"] == statServer {
+			records = append(records, f)
+		}
+	}
+	return servers(records, now)
+}
+
+// servers makes Servers of rows; one that is not checked itself has the check
+// of the one it tracks.
+func servers(rows []record, now time.Time) ([]Server, error) {
+	checks := map[string]string{}
+	for _, f := range rows {
 		checks[f["pxname"]+"/"+f["svname"]] = f.lastCheck()
 	}
-	var servers []Server
-	for _, row := range rows[1:] {
-		f := fields(rows[0], row)
-		if f["type"] != statServer {
-			continue
-		}
+	var out []Server
+	for _, f := range rows {
 		s, err := f.server(now)
 		if err != nil {
 			return nil, err
 		}
 		s.Check = checks[cmp.Or(f["tracked"], s.Frontend+"/"+s.Name)]
-		servers = append(servers, s)
+		out = append(out, s)
 	}
-	return servers, nil
+	return out, nil
 }
 
 // statServer is the type of the rows about servers.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -56,13 +57,14 @@ func Start(ctx context.Context, o StartOptions) (Handle, error) {
 		return Handle{}, fmt.Errorf("log of slipway serve: %w", err)
 	}
 	defer log.Close()
+	before, _ := log.Seek(0, io.SeekEnd)
 	h, exited, err := spawn(o, log)
 	if err != nil {
 		return Handle{}, fmt.Errorf("start slipway serve: %w", err)
 	}
 	if err := served(ctx, h, exited, d.Serial); err != nil {
 		err = errors.Join(err, Stop(context.WithoutCancel(ctx), h))
-		return Handle{}, fmt.Errorf("start slipway serve: %w (%s)", err, tail(log))
+		return Handle{}, fmt.Errorf("start slipway serve: %w (%s)", err, lastWords(log, before))
 	}
 	return h, nil
 }
@@ -105,15 +107,14 @@ func served(ctx context.Context, h Handle, exited <-chan struct{}, serial uint64
 	return WaitServed(ctx, h.RunDir, serial)
 }
 
-// tail returns the last lines of a log.
-func tail(log *os.File) string {
-	const most = 2048
-	info, err := log.Stat()
-	if err != nil {
-		return "its log is not readable"
+// lastWords returns the last lines of what was written to a log after start.
+func lastWords(log *os.File, start int64) string {
+	end, err := log.Seek(0, io.SeekEnd)
+	if err != nil || end <= start {
+		return "it wrote nothing to its log"
 	}
-	b := make([]byte, most)
-	n, _ := log.ReadAt(b, max(0, info.Size()-most))
+	b := make([]byte, min(2048, end-start))
+	n, _ := log.ReadAt(b, end-int64(len(b)))
 	lines := bytes.Split(bytes.TrimSpace(b[:n]), []byte("\n"))
 	return "its log ends: " + string(bytes.Join(lines[max(0, len(lines)-5):], []byte(" | ")))
 }
