@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -259,8 +261,8 @@ func decode(r *http.Request, name string, params any) error {
 
 // required is the answer to a body without one of its required fields.
 func required(fields map[string]bool) error {
-	for name, present := range fields {
-		if !present {
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if !fields[name] {
 			return schemaf(602, "%s in body is required", name)
 		}
 	}

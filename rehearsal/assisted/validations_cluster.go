@@ -13,16 +13,12 @@ const maxClockGap = 4 * time.Minute
 func (c *cluster) validate() table {
 	t := table{}
 	const network = "network"
-	for id, message := range map[string]string{
-		"machine-cidr-defined":                   "No Machine Network CIDR needed: User Managed Networking",
-		"machine-cidr-equals-to-calculated-cidr": "The Cluster Machine CIDR is not required: User Managed Networking",
-		"api-vips-defined":                       "API virtual IPs are not required: User Managed Networking",
-		"api-vips-valid":                         "API virtual IPs are not required: User Managed Networking",
-		"ingress-vips-defined":                   "Ingress virtual IPs are not required: User Managed Networking",
-		"ingress-vips-valid":                     "Ingress virtual IPs are not required: User Managed Networking",
-	} {
-		t.add(network, id, success, message)
-	}
+	t.add(network, "machine-cidr-defined", success, "No Machine Network CIDR needed: User Managed Networking")
+	t.add(network, "machine-cidr-equals-to-calculated-cidr", success, "The Cluster Machine CIDR is not required: User Managed Networking")
+	t.add(network, "api-vips-defined", success, "API virtual IPs are not required: User Managed Networking")
+	t.add(network, "api-vips-valid", success, "API virtual IPs are not required: User Managed Networking")
+	t.add(network, "ingress-vips-defined", success, "Ingress virtual IPs are not required: User Managed Networking")
+	t.add(network, "ingress-vips-valid", success, "Ingress virtual IPs are not required: User Managed Networking")
 	t.check(network, "cluster-cidr-defined", len(c.ClusterNetworks) > 0, "The Cluster Network CIDR is defined.", "The Cluster Network CIDR is undefined.")
 	t.check(network, "service-cidr-defined", len(c.ServiceNetworks) > 0, "The Service Network CIDR is defined.", "The Service Network CIDR is undefined.")
 	t.check(network, "no-cidrs-overlapping", !c.overlapping(), "No CIDRS are overlapping.", "CIDRS Overlapping.")

@@ -1,22 +1,26 @@
-// Package all is the visible list of the installers.
+// Package all lists the installers there are. A new one is a line in the list.
 package all
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 
+	"github.com/slipway-project/slipway/internal/hint"
 	"github.com/slipway-project/slipway/internal/pace"
 	"github.com/slipway-project/slipway/provision/installer"
 	"github.com/slipway-project/slipway/provision/installer/assisted"
 )
 
-// Lookup finds environment variables: os.LookupEnv.
+// Lookup reads an environment variable, as os.LookupEnv does.
 type Lookup func(variable string) (value string, ok bool)
 
+// An opener has decoded an installer block and can open the engine.
 type opener func(pace.Pace) (installer.Installer, error)
 
+// types is the list.
 var types = []struct {
 	name   string
 	decode func(hcl.Body, *hcl.EvalContext, Lookup) (opener, hcl.Diagnostics)
@@ -25,13 +29,13 @@ var types = []struct {
 }
 
 func decodeAssisted(body hcl.Body, ctx *hcl.EvalContext, lookup Lookup) (opener, hcl.Diagnostics) {
-	config, diags := assisted.Decode(body, ctx, lookup)
+	cfg, diags := assisted.Decode(body, ctx, lookup)
 	return func(p pace.Pace) (installer.Installer, error) {
-		return assisted.Open(config, assisted.Options{Pace: p})
+		return assisted.Open(cfg, assisted.Options{Pace: p})
 	}, diags
 }
 
-// Types lists the names of the installers, for validation and suggestions.
+// Types names the types of installer blocks.
 func Types() []string {
 	names := make([]string, len(types))
 	for i, t := range types {
@@ -40,18 +44,38 @@ func Types() []string {
 	return names
 }
 
-// Open decodes the body of an installer block and opens the engine. Nothing
-// is contacted and no secret is read.
+// Validate decodes the body of an installer block and forgets it. It contacts
+// nobody and reads no environment.
+func Validate(name string, body hcl.Body, ctx *hcl.EvalContext) hcl.Diagnostics {
+	_, diags := decode(name, body, ctx, func(string) (string, bool) { return "", false })
+	return diags
+}
+
+// Open decodes the body of an installer block and opens the engine. lookup
+// stands for the environment. Nobody is contacted yet.
 func Open(name string, body hcl.Body, ctx *hcl.EvalContext, lookup Lookup, p pace.Pace) (installer.Installer, hcl.Diagnostics) {
 	open, diags := decode(name, body, ctx, lookup)
 	if diags.HasErrors() {
 		return nil, diags
 	}
-	engine, err := open(p)
+	opened, err := open(p)
 	if err != nil {
-		return nil, append(diags, problem("Installer cannot be used", fmt.Sprintf("Installer %s: %v.", name, err), body))
+		return nil, append(diags, cannotOpen(name, body, err))
 	}
-	return engine, diags
+	return opened, diags
+}
+
+func cannotOpen(name string, body hcl.Body, err error) *hcl.Diagnostic {
+	detail := err.Error()
+	if advice := hint.Of(err); advice != "" {
+		detail += "; " + advice
+	}
+	return &hcl.Diagnostic{
+		Severity: hcl.DiagError,
+		Summary:  "Installer cannot be used",
+		Detail:   fmt.Sprintf("Installer %s: %s.", name, detail),
+		Subject:  body.MissingItemRange().Ptr(),
+	}
 }
 
 func decode(name string, body hcl.Body, ctx *hcl.EvalContext, lookup Lookup) (opener, hcl.Diagnostics) {
@@ -60,10 +84,10 @@ func decode(name string, body hcl.Body, ctx *hcl.EvalContext, lookup Lookup) (op
 			return t.decode(body, ctx, lookup)
 		}
 	}
-	detail := fmt.Sprintf("There is no installer %q. Write one of: %s.", name, strings.Join(Types(), ", "))
-	return nil, hcl.Diagnostics{problem("Unknown installer", detail, body)}
-}
-
-func problem(summary, detail string, body hcl.Body) *hcl.Diagnostic {
-	return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: detail, Subject: body.MissingItemRange().Ptr()}
+	return nil, hcl.Diagnostics{{
+		Severity: hcl.DiagError,
+		Summary:  "Unknown installer",
+		Detail:   fmt.Sprintf("There is no installer %q. Write one of: %s.", name, strings.Join(slices.Sorted(slices.Values(Types())), ", ")),
+		Subject:  body.MissingItemRange().Ptr(),
+	}}
 }

@@ -26,7 +26,7 @@ type Engine struct {
 	http     *http.Client
 
 	mu      sync.Mutex
-	failing map[string]time.Time // validation -> since when it has failed in every poll
+	failing map[string]map[string]time.Time // cluster id -> validation -> since when it has failed in every poll
 }
 
 var _ installer.Installer = (*Engine)(nil)
@@ -53,7 +53,7 @@ func Open(config Config, options Options) (*Engine, error) {
 		token:    config.Token,
 		pace:     options.Pace,
 		http:     &http.Client{Transport: transport},
-		failing:  map[string]time.Time{},
+		failing:  map[string]map[string]time.Time{},
 	}, nil
 }
 

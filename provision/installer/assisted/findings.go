@@ -25,7 +25,7 @@ func (e *Engine) blocking(c installer.Cluster, seen cluster) []installer.Finding
 	var list []installer.Finding
 	for _, f := range failedNow(c, seen) {
 		key := f.Node + "\x00" + f.ID
-		since, known := e.failing[key]
+		since, known := e.failing[seen.ID][key]
 		if !known {
 			since = now
 		}
@@ -34,7 +34,7 @@ func (e *Engine) blocking(c installer.Cluster, seen cluster) []installer.Finding
 			list = append(list, f)
 		}
 	}
-	e.failing = still
+	e.failing[seen.ID] = still
 	return list
 }
 

@@ -27,13 +27,15 @@ func (e *Engine) Poll(ctx context.Context, c installer.Cluster, ref installer.Re
 		return installer.Progress{}, err
 	}
 	p := installer.Progress{
-		State:    stateOf(seen.Status),
-		Percent:  seen.Progress.Total,
-		Info:     shorten(seen.StatusInfo),
-		Stage:    seen.Progress.FinalizingStage,
-		Hosts:    hostProgresses(c, seen.Hosts),
-		Strange:  strangers(c, seen.Hosts),
-		Blocking: e.blocking(c, seen),
+		State:   stateOf(seen.Status),
+		Percent: seen.Progress.Total,
+		Info:    shorten(seen.StatusInfo),
+		Stage:   seen.Progress.FinalizingStage,
+		Hosts:   hostProgresses(c, seen.Hosts),
+		Strange: strangers(c, seen.Hosts),
+	}
+	if p.State == installer.Discovering || p.State == installer.Ready { // later rows fail for hosts that are rebooting
+		p.Blocking = e.blocking(c, seen)
 	}
 	if p.State == installer.Ready && (changed || !complete(p)) {
 		p.State = installer.Discovering

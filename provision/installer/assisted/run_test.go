@@ -49,7 +49,7 @@ func install(w *world, c installer.Cluster) installer.Ref {
 		w.must(w.agents[0].Available(ctx, ref.ClusterID, operator))
 	}
 	p = w.until("installed", c, ref, reached(installer.Installed))
-	if p.Percent != 100 || !everyHost(func(h installer.HostProgress) bool { return h.Done && h.Percent == 100 })(p) {
+	if p.Percent != 100 || len(p.Blocking) > 0 || !everyHost(func(h installer.HostProgress) bool { return h.Done && h.Percent == 100 })(p) {
 		w.t.Errorf("installed, but %+v", p)
 	}
 	return ref
