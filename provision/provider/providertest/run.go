@@ -161,8 +161,7 @@ func lostCall(t *testing.T, w World) {
 	}
 }
 
-// interrupted ends the run at the moment the task of the create is known,
-// and then one that comes before it is.
+// interrupted ends the run at the moment the task of the create is known.
 func interrupted(t *testing.T, w World) {
 	p := w.Open()
 	m := allocated(t, p, machine(mark, 0))

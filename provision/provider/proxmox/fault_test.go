@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -102,5 +103,32 @@ func TestNextRunWaitsForTheCreate(t *testing.T) {
 	}
 	if d.machines()[0] != m.ID || len(d.machines()) != 1 {
 		t.Errorf("machines %v, want %s", d.machines(), m.ID)
+	}
+}
+
+// To a token confined to a pool a machine that is gone is forbidden: that
+// it is gone is seen in the list of guests.
+func TestReleaseIsDecidedByTheList(t *testing.T) {
+	d := newDatacentre(t, nil)
+	p := d.open()
+	m := create(t, p, node(0))
+	deletes := 0
+	d.intercept = func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodDelete {
+			return false
+		}
+		if deletes++; deletes > 1 {
+			return false
+		}
+		d.server.ServeHTTP(httptest.NewRecorder(), r)
+		for len(d.machines()) != 0 && speed.Wait(r.Context(), 0) == nil {
+		}
+		panic(http.ErrAbortHandler)
+	}
+	if err := p.Release(bounded(t), m); err != nil {
+		t.Fatal(err)
+	}
+	if deletes != 2 {
+		t.Errorf("%d DELETEs were sent, want 2", deletes)
 	}
 }

@@ -84,11 +84,11 @@ func (a anchors) verifyChain(chain []*x509.Certificate) error {
 // fingerprint writes the SHA-256 of a certificate as the web interface does.
 func fingerprint(c *x509.Certificate) string {
 	sum := sha256.Sum256(c.Raw)
-	pairs := make([]string, len(sum))
-	for i, b := range sum {
-		pairs[i] = fmt.Sprintf("%02X", b)
-	}
-	return strings.Join(pairs, ":")
+	return colons(sum[:])
+}
+
+func colons(raw []byte) string {
+	return strings.ReplaceAll(fmt.Sprintf("% X", raw), " ", ":")
 }
 
 // parseFingerprint takes a SHA-256 fingerprint in either case, with or
@@ -98,11 +98,7 @@ func parseFingerprint(s string) (string, error) {
 	if err != nil || len(raw) != sha256.Size {
 		return "", fmt.Errorf("%q is not a SHA-256 fingerprint of 32 hex bytes", s)
 	}
-	pairs := make([]string, len(raw))
-	for i, b := range raw {
-		pairs[i] = fmt.Sprintf("%02X", b)
-	}
-	return strings.Join(pairs, ":"), nil
+	return colons(raw), nil
 }
 
 // readRoots reads the authorities of a PEM file.
