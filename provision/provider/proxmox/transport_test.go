@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/slipway-project/slipway/internal/hint"
+	"github.com/slipway-project/slipway/internal/pace"
 	"github.com/slipway-project/slipway/internal/secret"
 	"github.com/slipway-project/slipway/provision/provider"
 )
@@ -171,7 +172,7 @@ func TestThreeCallsAtATime(t *testing.T) {
 		c := wire(func(r *http.Request) (*http.Response, error) {
 			most.Store(max(most.Load(), now.Add(1)))
 			defer now.Add(-1)
-			time.Sleep(time.Second)
+			pace.Pace(1).Sleep(r.Context(), time.Second)
 			return says(r, 200, "OK", `{"data":[]}`)
 		}).client(t)
 		begin := time.Now()
