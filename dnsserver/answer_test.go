@@ -120,6 +120,16 @@ func TestNegativeAnswersLiveAsLongAsTheSOASays(t *testing.T) {
 	}
 }
 
+func TestSetHasOneTTL(t *testing.T) {
+	const name = "lb.mycluster.lab.test."
+	s := serving(t, lab(1, Record{name, "A", 90, "192.0.2.1"}, Record{name, "A", 0, "192.0.2.2"}, Record{name, "A", 60, "192.0.2.3"}))
+	for _, rr := range handled(t, s, mustPack(t, new(dns.Msg).SetQuestion(name, dns.TypeA)), false).Answer {
+		if rr.Header().Ttl != 60 {
+			t.Errorf("%v, want the lowest TTL, 60", rr)
+		}
+	}
+}
+
 func TestAnswersAreCutToTheOctet(t *testing.T) {
 	// Header 12, question 19 or 20, each address 16: n of them fill size.
 	for _, c := range []struct {

@@ -28,6 +28,9 @@ func FuzzPackets(f *testing.F) {
 		if later != nil {
 			t.Fatal("forwarded without a forwarder")
 		}
+		if q := (&query{}); q.parse(sent) == nil && mustWire(q.name) != q.key {
+			t.Fatalf("%s is not %q", q.name, q.key)
+		}
 		if reply == nil {
 			return
 		}

@@ -47,20 +47,20 @@ var (
 	errFormat  = errors.New("malformed")          // FORMERR
 )
 
-// parseQuery reads packet. On errFormat the query holds what was sound.
-func parseQuery(packet []byte) (*query, error) {
+// parse reads packet. On errFormat q holds what was sound.
+func (q *query) parse(packet []byte) error {
 	if len(packet) < headerLen {
-		return nil, errSilence
+		return errSilence
 	}
-	q := &query{packet: packet, id: be16(packet, 0), flags: be16(packet, 2)}
+	q.packet, q.id, q.flags = packet, be16(packet, 0), be16(packet, 2)
 	if q.flags&flagQR != 0 {
-		return nil, errSilence // never answer a response: two servers would loop
+		return errSilence // never answer a response: two servers would loop
 	}
 	q.opcode = int(q.flags >> 11 & 15)
 	for i := range q.counts {
 		q.counts[i] = be16(packet, 4+2*i)
 	}
-	return q, q.parseBody()
+	return q.parseBody()
 }
 
 func (q *query) parseBody() error {

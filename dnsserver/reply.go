@@ -15,13 +15,13 @@ import (
 func (s *Server) handle(packet []byte, client netip.AddrPort, tcp bool) (reply []byte, later func() []byte) {
 	start := time.Now()
 	s.meter.received(tcp)
-	q, err := parseQuery(packet)
+	q := &query{client: netip.AddrPortFrom(client.Addr().Unmap(), client.Port()), tcp: tcp}
+	defer s.guard(q, &reply)
+	err := q.parse(packet)
 	if err == errSilence {
 		s.meter.silent.Add(1)
 		return nil, nil
 	}
-	q.client, q.tcp = netip.AddrPortFrom(client.Addr().Unmap(), client.Port()), tcp
-	defer s.guard(q, &reply)
 	m, foreign := s.answer(q, err)
 	if !foreign {
 		return s.finish(q, m, start), nil

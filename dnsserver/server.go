@@ -187,7 +187,10 @@ func (s *Server) Close() {
 		delete(s.listeners, a)
 	}
 	s.mu.Unlock()
-	late := time.AfterFunc(grace, s.cancel)
+	late := time.AfterFunc(grace, func() {
+		s.cancel()
+		s.conns.closeAll() // clients that do not read their answers
+	})
 	defer late.Stop()
 	s.running.Wait()
 	s.cancel()

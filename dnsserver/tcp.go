@@ -166,3 +166,11 @@ func (s *connSet) hurry(l *listener) {
 		}
 	}
 }
+
+func (s *connSet) closeAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.all {
+		c.Close()
+	}
+}

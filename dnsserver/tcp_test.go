@@ -2,8 +2,10 @@ package dnsserver
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -86,4 +88,26 @@ func TestConnectionSilentLongestMakesRoom(t *testing.T) {
 	ends(t, old)
 	busy.Write(question1(t))
 	answered(t, busy)
+}
+
+func TestClientThatDoesNotReadDoesNotHoldUpTheEnd(t *testing.T) {
+	big := lab(1)
+	for i := range 200 {
+		big.Records = append(big.Records, rec("big.mycluster.lab.test.", "TXT", fmt.Sprintf("%d%s", i, strings.Repeat("x", 240))))
+	}
+	s, addr := started(t, Options{Idle: time.Hour}, Config{Zones: []Zone{big}})
+	c := dial(t, addr)
+	packet := frame(mustPack(t, new(dns.Msg).SetQuestion("big.mycluster.lab.test.", dns.TypeTXT)))
+	// The server, stuck in its own write, in the end does not read either.
+	for err := error(nil); !errors.Is(err, os.ErrDeadlineExceeded); {
+		c.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
+		if _, err = c.Write(packet); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatal(err)
+		}
+	}
+	start := time.Now()
+	s.Close()
+	if took := time.Since(start); took > 5*grace {
+		t.Errorf("closed after %s", took)
+	}
 }

@@ -57,6 +57,9 @@ func inUse(subject, network string, addr netip.AddrPort) error {
 // wayOut is what to do about a known holder. The kernel cuts process names to
 // 15 bytes (proc(5), comm).
 func wayOut(name string, pid int, addr netip.AddrPort) string {
+	if pid == os.Getpid() {
+		return "this process has it: the address is served already, or only just being closed"
+	}
 	switch name {
 	case "systemd-resolve":
 		return "use an address of the network, which the stub resolver leaves alone, or turn the stub off: " +
