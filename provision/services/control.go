@@ -147,19 +147,25 @@ func ask(ctx context.Context, socket string) (Status, error) {
 	return st, nil
 }
 
+// looked is within what time a serve process has noticed a new document.
+const looked = 2 * time.Second
+
 // WaitServed waits until the document with the serial is served. A document
-// that was kept out is an error at once; else ctx ends the wait.
+// that was kept out is an error as soon as the verdict cannot be on an earlier
+// file with that serial; else ctx ends the wait.
 func WaitServed(ctx context.Context, runDir string, serial uint64) error {
+	begun := time.Now()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		st, err := Ask(ctx, runDir)
-		switch {
-		case err == nil && st.Serial == serial:
+		if err == nil && st.Serial == serial {
 			return nil
-		case err == nil && st.Refused == serial:
+		}
+		if err == nil && st.Refused == serial && time.Since(begun) > looked {
 			return fmt.Errorf("services document %d is kept out: %s", serial, st.Error)
-		case err == nil:
+		}
+		if err == nil {
 			err = fmt.Errorf("document %d is served, not %d: %s", st.Serial, serial, st.Error)
 		}
 		select {

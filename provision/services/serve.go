@@ -153,9 +153,18 @@ func (s *server) refresh(ctx context.Context) {
 		s.keep(0, fmt.Errorf("services document: %w", err))
 		return
 	}
-	if s.seen != nil && os.SameFile(info, s.seen) && info.ModTime().Equal(s.seen.ModTime()) && info.Size() == s.seen.Size() {
-		return
+	if !same(info, s.seen) {
+		s.replace(ctx)
 	}
+}
+
+func same(a, b os.FileInfo) bool {
+	return b != nil && os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
+}
+
+// replace serves the document at hand, or keeps it out.
+func (s *server) replace(ctx context.Context) {
+	s.reconsider()
 	d, err := s.read()
 	if err == nil {
 		err = s.apply(ctx, d)
@@ -165,6 +174,13 @@ func (s *server) refresh(ctx context.Context) {
 		return
 	}
 	s.settle(d)
+}
+
+// reconsider takes back the verdict on the document before.
+func (s *server) reconsider() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused = 0
 }
 
 // read returns the document and remembers which file it was.
