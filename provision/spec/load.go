@@ -18,8 +18,8 @@ import (
 type Options struct {
 	// Override is a further file whose blocks have the shapes of the spec's.
 	// Attributes in its provider, network and cluster blocks replace those of
-	// the spec's block with the same labels, nested blocks likewise; its
-	// secret blocks and locals replace the spec's whole, or are added.
+	// the spec's block with the same labels, nested blocks likewise; a secret
+	// block replaces the spec's whole, or is added. It has no locals.
 	Override string
 	// WorkDir is what relative paths start from; empty: the working directory.
 	WorkDir string
@@ -34,7 +34,7 @@ type Options struct {
 	InstallerTypes []string
 }
 
-const maxSpec = 256 << 10 // bytes; deeper nesting than this allows exhausts the parser's stack
+const maxSpec = 256 << 10 // bytes of one file
 
 // Load reads the files at paths as one spec. All problems are returned at
 // once, in the order of the files; with an error among them the Spec is nil.
@@ -97,6 +97,9 @@ func (l *loader) parse(path string) hcl.Body {
 }
 
 func parseText(name string, text []byte) (*hcl.File, hcl.Diagnostics) {
+	if diags := tooDeep(text, name); diags.HasErrors() {
+		return &hcl.File{Bytes: text}, diags
+	}
 	var file *hcl.File
 	var diags hcl.Diagnostics
 	if strings.HasSuffix(name, ".json") {
@@ -125,7 +128,7 @@ func (l *loader) read(path string) ([]byte, error) {
 	}
 	text, err := io.ReadAll(io.LimitReader(in, maxSpec+1))
 	if err == nil && len(text) > maxSpec {
-		err = fmt.Errorf("%s has more than %d KiB", path, maxSpec>>10)
+		err = fmt.Errorf("the file %s has more than %d KiB", path, maxSpec>>10)
 	}
 	return text, err
 }
@@ -188,18 +191,25 @@ func (l *loader) content(body hcl.Body) hcl.Blocks {
 	return content.Blocks
 }
 
-// overlay applies the blocks of the override.
+// overlay applies the blocks of the override. (Locals are not among them: all
+// files share theirs, and an override says what it means.)
 func (l *loader) overlay(blocks, over hcl.Blocks) hcl.Blocks {
 	replaced := func(b *hcl.Block) bool {
 		return b.Type == "secret" && slices.ContainsFunc(over, func(o *hcl.Block) bool { return sameBlock(b, o) })
 	}
+	for _, b := range over.OfType("locals") {
+		l.errorf(b.DefRange, "Locals in an override", "An override has no locals of its own. Write the values where they are used.")
+	}
+	over = slices.DeleteFunc(over, func(b *hcl.Block) bool { return b.Type == "locals" })
 	blocks, added := mergeBlocks(slices.DeleteFunc(blocks, replaced), over)
 	for _, b := range added {
-		if b.Type != "secret" && b.Type != "locals" {
-			l.errorf(b.DefRange, "Nothing to override", "The spec has no %s. Write the labels of one of its blocks.", title(b))
+		if b.Type == "secret" {
+			blocks = append(blocks, b)
+			continue
 		}
+		l.errorf(b.DefRange, "Nothing to override", "The spec has no %s. Write the labels of one of its blocks.", title(b))
 	}
-	return append(blocks, added...)
+	return blocks
 }
 
 // distinct leaves out, after reporting them, blocks with the name of an

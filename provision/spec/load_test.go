@@ -72,17 +72,32 @@ func TestValidSpecHasNothingSaid(t *testing.T) {
 func TestProblemsAreReportedWhereTheyStand(t *testing.T) {
 	for _, tt := range problems {
 		t.Run(tt.name, func(t *testing.T) {
-			text := valid
-			for _, edit := range tt.edits {
-				if !strings.Contains(text, edit.old) {
-					t.Fatalf("the spec has no %q", edit.old)
-				}
-				text = strings.Replace(text, edit.old, edit.new, 1)
-			}
-			_, diags, _ := load(t, text)
+			_, diags, _ := load(t, edited(t, tt.edits))
 			if diff := cmp.Diff(tt.want, said(diags)); diff != "" {
 				t.Errorf("diagnostics (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// edited is the valid spec with the edits made.
+func edited(t *testing.T, edits []edit) string {
+	t.Helper()
+	text := valid
+	for _, e := range edits {
+		if !strings.Contains(text, e.old) {
+			t.Fatalf("the spec has no %q", e.old)
+		}
+		text = strings.Replace(text, e.old, e.new, 1)
+	}
+	return text
+}
+
+// BenchmarkLoad reads a spec of five nodes, as `slipway validate` does.
+func BenchmarkLoad(b *testing.B) {
+	for b.Loop() {
+		if s, diags, _ := Load([]string{"../../examples/proxmox-ha/cluster.hcl"}, known); s == nil {
+			b.Fatal(diags)
+		}
 	}
 }

@@ -1,0 +1,56 @@
+package spec
+
+import (
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+const maxNesting = 100
+
+// tooDeep finds where text nests deeper than anybody writes. hcl's parser
+// recurses without a bound, some 8 KiB a level, and a stack overflow is a
+// crash that nothing recovers from.
+func tooDeep(text []byte, name string) hcl.Diagnostics {
+	tokens, _ := hclsyntax.LexConfig(text, name, hcl.InitialPos)
+	var n nesting
+	for _, t := range tokens {
+		n.next(t.Type)
+		if len(n.open) > maxNesting || n.chain > maxNesting {
+			return hcl.Diagnostics{problem(t.Range, "Nested too deeply", "Brackets, blocks and operators nest at most %d deep. Write parts of this as locals.", maxNesting)}
+		}
+	}
+	return nil
+}
+
+// nesting follows tokens.
+type nesting struct {
+	open  []hclsyntax.TokenType
+	chain int // of operators without an end of an operand between them
+}
+
+func (n *nesting) next(t hclsyntax.TokenType) {
+	switch t {
+	case hclsyntax.TokenOBrack:
+		n.chain++ // a[0][0][0]
+		n.open = append(n.open, t)
+	case hclsyntax.TokenOBrace, hclsyntax.TokenOParen, hclsyntax.TokenOQuote,
+		hclsyntax.TokenOHeredoc, hclsyntax.TokenTemplateInterp, hclsyntax.TokenTemplateControl:
+		n.open = append(n.open, t)
+	case hclsyntax.TokenCBrace, hclsyntax.TokenCBrack, hclsyntax.TokenCParen, hclsyntax.TokenCQuote, hclsyntax.TokenCHeredoc:
+		n.close()
+	case hclsyntax.TokenTemplateSeqEnd:
+		n.close()
+		n.chain = 0
+	case hclsyntax.TokenComma:
+		n.chain = 0
+	case hclsyntax.TokenBang, hclsyntax.TokenPlus, hclsyntax.TokenMinus, hclsyntax.TokenStar, hclsyntax.TokenSlash, hclsyntax.TokenPercent,
+		hclsyntax.TokenQuestion, hclsyntax.TokenAnd, hclsyntax.TokenOr, hclsyntax.TokenDot, hclsyntax.TokenEqualOp, hclsyntax.TokenNotEqual:
+		n.chain++
+	case hclsyntax.TokenNewline:
+		if len(n.open) == 0 || n.open[len(n.open)-1] == hclsyntax.TokenOBrace {
+			n.chain = 0
+		}
+	}
+}
+
+func (n *nesting) close() { n.open = n.open[:max(0, len(n.open)-1)] }
