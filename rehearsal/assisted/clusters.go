@@ -10,12 +10,12 @@ import (
 	"github.com/google/uuid"
 )
 
-// clusterParams is the swagger definition "cluster-create-params".
+// clusterParams is what the rehearsal honours of the swagger definition
+// "cluster-create-params"; the rest is refused like an unknown field.
 type clusterParams struct {
 	Name                  string           `json:"name"`
 	HighAvailabilityMode  string           `json:"high_availability_mode"`
 	OpenshiftVersion      string           `json:"openshift_version"`
-	ReleaseImage          string           `json:"ocp_release_image"`
 	BaseDNSDomain         string           `json:"base_dns_domain"`
 	PullSecret            string           `json:"pull_secret"`
 	SSHPublicKey          string           `json:"ssh_public_key"`
@@ -30,7 +30,6 @@ type clusterParams struct {
 	CPUArchitecture       string           `json:"cpu_architecture"`
 	Tags                  string           `json:"tags"`
 	ControlPlaneCount     *int             `json:"control_plane_count"`
-	Hyperthreading        string           `json:"hyperthreading"`
 }
 
 func (s *Service) postCluster(r *http.Request) (int, any, error) {
@@ -60,6 +59,7 @@ func (p clusterParams) check() error {
 		func() error { return checkClusterName(p.Name) },
 		func() error { return checkPullSecret(p.PullSecret) },
 		func() error { return checkTags(p.Tags) },
+		func() error { return rehearsed("cpu_architecture", p.CPUArchitecture, "", "x86_64") },
 		p.checkNetworking,
 		p.checkControlPlane,
 	}
@@ -127,10 +127,15 @@ func (p clusterParams) checkNetworking() error {
 	if (kind == "none") != p.UserManagedNetworking {
 		return failf(http.StatusBadRequest, "Can't set %s platform with user-managed-networking %v", kind, map[bool]string{true: "enabled", false: "disabled"}[p.UserManagedNetworking])
 	}
-	if kind != "none" {
-		return failf(http.StatusBadRequest, "platform %s is not part of this rehearsal", kind)
+	return rehearsed("platform.type", kind, "none")
+}
+
+// rehearsed refuses what the real service can do and this one cannot.
+func rehearsed(name, value string, can ...string) error {
+	if slices.Contains(can, value) {
+		return nil
 	}
-	return nil
+	return failf(http.StatusBadRequest, "%s %s is not part of this rehearsal", name, value)
 }
 
 func (p clusterParams) checkControlPlane() error {

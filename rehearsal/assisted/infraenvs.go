@@ -12,7 +12,8 @@ import (
 	"github.com/slipway-project/slipway/rehearsal/node"
 )
 
-// infraEnvParams is the swagger definition "infra-env-create-params".
+// infraEnvParams is what the rehearsal honours of the swagger definition
+// "infra-env-create-params"; the rest is refused like an unknown field.
 type infraEnvParams struct {
 	Name             string        `json:"name"`
 	ClusterID        string        `json:"cluster_id"`
@@ -49,6 +50,12 @@ func (s *Service) checkInfraEnv(p *infraEnvParams) ([]node.StaticNetwork, error)
 		return nil, err
 	}
 	if err := oneOf("image_type", p.ImageType, "", "full-iso", "minimal-iso", "disconnected-iso"); err != nil {
+		return nil, err
+	}
+	if err := rehearsed("image_type", p.ImageType, "", "minimal-iso"); err != nil {
+		return nil, err
+	}
+	if err := rehearsed("cpu_architecture", p.CPUArchitecture, "", "x86_64"); err != nil {
 		return nil, err
 	}
 	if err := checkPullSecret(p.PullSecret); err != nil {

@@ -25,7 +25,8 @@ const (
 	imageExpiration   = 4 * time.Hour
 )
 
-// A loaded machine delays agents by wall time however fast the rehearsal is.
+// minDisconnected keeps a loaded machine, which delays agents by wall time
+// however fast the rehearsal is, from losing hosts.
 const minDisconnected = 5 * time.Second
 
 var defaultReleases = []string{"4.20.3", "4.20.0-okd-scos.15", "4.19.17"}

@@ -54,6 +54,58 @@ func TestInstallation(t *testing.T) {
 	wantRefusal(t, f.agents[0].Register(t.Context()), 409, "Fix the boot order and reboot the host")
 }
 
+// The controller may end the finalizing itself, well or badly.
+func TestCompleteInstallation(t *testing.T) {
+	for want, body := range map[string]object{
+		"installed": {"is_success": true},
+		"error":     {"is_success": false, "error_info": "operators are degraded"},
+	} {
+		f := newFleet(t)
+		path := "/clusters/" + f.cluster + "/actions/complete-installation"
+		if code, _ := f.call("POST", path, body); code != 409 {
+			t.Errorf("before the installation: %d", code)
+		}
+		f.install()
+		for _, a := range f.agents {
+			f.must(a.Join(t.Context()))
+		}
+		f.until("finalizing", status("finalizing"))
+		if code, _ := f.call("POST", path, object{}); code != 422 {
+			t.Errorf("without is_success: %d", code)
+		}
+		if code, answer := f.call("POST", path, body); code != 202 {
+			t.Errorf("complete: %d: %s", code, answer)
+		}
+		f.until(want, status(want))
+	}
+}
+
+// Any control plane host that fails is fatal; of workers two must survive
+// when two or more are wanted.
+func TestEnough(t *testing.T) {
+	for _, test := range []struct {
+		masters, workers, failed int
+		want                     bool
+	}{
+		{3, 0, 0, true}, {3, 1, 1, true}, {3, 2, 0, true}, {3, 2, 1, false}, {3, 3, 1, true}, {3, 3, 2, false},
+	} {
+		c := &cluster{}
+		for range test.masters {
+			c.Hosts = append(c.Hosts, &host{Role: "master", Status: "installed"})
+		}
+		for i := range test.workers {
+			c.Hosts = append(c.Hosts, &host{Role: "worker", Status: map[bool]string{true: "error", false: "installed"}[i < test.failed]})
+		}
+		if got := c.enough("installed"); got != test.want {
+			t.Errorf("%+v: %v", test, got)
+		}
+		c.Hosts[0].Status = "error"
+		if c.enough("installed") {
+			t.Errorf("%+v: enough without a master", test)
+		}
+	}
+}
+
 func wantRefusal(t *testing.T, err error, status int, words string) {
 	t.Helper()
 	var refused *assistedtest.Refusal
@@ -233,6 +285,43 @@ func TestSilentHostIsDisconnected(t *testing.T) {
 		t.Errorf("a host that was silent for an hour is %s", got)
 	}
 	f.until("known again", hosts("known"))
+}
+
+// Files exist from the state installing on.
+func TestFiles(t *testing.T) {
+	f := newFleet(t)
+	f.until("ready", status("ready"))
+	files := map[string]int{
+		"/downloads/files?file_name=bootstrap.ign":              200,
+		"/downloads/files?file_name=worker.ign":                 200,
+		"/downloads/files?file_name=absent.ign":                 422,
+		"/downloads/credentials?file_name=kubeconfig":           200,
+		"/downloads/credentials?file_name=kubeconfig-noingress": 200,
+		"/downloads/credentials?file_name=kubeadmin-password":   200,
+		"/downloads/credentials?file_name=id_ed25519":           422,
+	}
+	for _, h := range f.view().Hosts {
+		files["/downloads/files?file_name="+h.Role+"-"+h.ID+".ign"] = 200
+	}
+	for path, want := range files {
+		if code, _ := f.call("GET", "/clusters/"+f.cluster+path, nil); code != early(want) {
+			t.Errorf("before the installation %s answers %d", path, code)
+		}
+	}
+	f.install()
+	for path, want := range files {
+		if code, answer := f.call("GET", "/clusters/"+f.cluster+path, nil); code != want {
+			t.Errorf("%s: %d: %s", path, code, answer)
+		}
+	}
+}
+
+// early is what is answered in the place of status before files exist.
+func early(status int) int {
+	if status == 200 {
+		return 409
+	}
+	return status
 }
 
 func TestEvents(t *testing.T) {

@@ -15,25 +15,15 @@ import (
 // is not what was planned. Hosts lose these when they register again, so they
 // are compared at every poll.
 func (e *Engine) Poll(ctx context.Context, c installer.Cluster, ref installer.Ref) (installer.Progress, error) {
-	var seen cluster
-	if err := e.do(ctx, call{method: http.MethodGet, path: "/clusters/" + ref.ClusterID}, &seen); err != nil {
-		if is(err, http.StatusNotFound) {
-			err = hint.With(err, "somebody deleted the cluster from the service; take down what is left and begin anew")
-		}
+	seen, err := e.look(ctx, ref)
+	if err != nil {
 		return installer.Progress{}, fmt.Errorf("look at cluster %s: %w", c.FullName(), err)
 	}
 	changed, err := e.reconcile(ctx, c, seen.Hosts)
 	if err != nil {
 		return installer.Progress{}, err
 	}
-	p := installer.Progress{
-		State:   stateOf(seen.Status),
-		Percent: seen.Progress.Total,
-		Info:    shorten(seen.StatusInfo),
-		Stage:   seen.Progress.FinalizingStage,
-		Hosts:   hostProgresses(c, seen.Hosts),
-		Strange: strangers(c, seen.Hosts),
-	}
+	p := progressOf(c, seen)
 	if p.State == installer.Discovering || p.State == installer.Ready { // later rows fail for hosts that are rebooting
 		p.Blocking = e.blocking(c, seen)
 	}
@@ -41,6 +31,26 @@ func (e *Engine) Poll(ctx context.Context, c installer.Cluster, ref installer.Re
 		p.State = installer.Discovering
 	}
 	return p, nil
+}
+
+func (e *Engine) look(ctx context.Context, ref installer.Ref) (cluster, error) {
+	var seen cluster
+	err := e.do(ctx, call{method: http.MethodGet, path: "/clusters/" + ref.ClusterID}, &seen)
+	if is(err, http.StatusNotFound) {
+		err = hint.With(err, "somebody deleted the cluster from the service; take down what is left and begin anew")
+	}
+	return seen, err
+}
+
+func progressOf(c installer.Cluster, seen cluster) installer.Progress {
+	return installer.Progress{
+		State:   stateOf(seen.Status),
+		Percent: seen.Progress.Total,
+		Info:    shorten(seen.StatusInfo),
+		Stage:   seen.Progress.FinalizingStage,
+		Hosts:   hostProgresses(c, seen.Hosts),
+		Strange: strangers(c, seen.Hosts),
+	}
 }
 
 func stateOf(status string) installer.State {
