@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/slipway-project/slipway/provision/services"
 	"github.com/slipway-project/slipway/provision/state"
@@ -103,5 +104,7 @@ func (r *run) stopServices(ctx context.Context) error {
 	if err := r.endServes(ctx, false); err != nil {
 		return err
 	}
-	return os.RemoveAll(r.runDir())
+	err := os.RemoveAll(r.runDir())
+	_ = os.Remove(filepath.Dir(r.runDir())) // when it was the last one
+	return err
 }

@@ -43,6 +43,7 @@ func (p *Project) problems(ctx context.Context) []provider.Problem {
 		},
 		func() []provider.Problem { return p.installer.Check(ctx, p.wantCluster(mark, nil)) },
 		func() []provider.Problem { return services.Preflight(ctx, p.wantServices(1)) },
+		p.checkRunDir,
 	}
 	found := make([][]provider.Problem, len(checks))
 	var group sync.WaitGroup
@@ -51,6 +52,16 @@ func (p *Project) problems(ctx context.Context) []provider.Problem {
 	}
 	group.Wait()
 	return slices.Concat(found...)
+}
+
+// checkRunDir refuses a state directory that unix sockets cannot live in.
+func (p *Project) checkRunDir() []provider.Problem {
+	const longest = 80 // bytes, see services.ServeOptions
+	if len(p.runDir()) <= longest {
+		return nil
+	}
+	return []provider.Problem{{Fatal: true, What: fmt.Sprintf("the path of the state directory %s is too long for the sockets of slipway serve", p.Home),
+		Hint: fmt.Sprintf("choose a shorter one with --home or SLIPWAY_HOME: at most %d bytes", longest-len("/run/00000000"))}}
 }
 
 // refuseReplacement says that a cluster which was Ready lacks a machine: a new

@@ -1,6 +1,8 @@
 package provision
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -87,8 +89,14 @@ func (p *Project) Cluster() spec.Cluster { return p.cluster }
 func (p *Project) dir() string             { return p.store.Dir(p.cluster.FullName()) }
 func (p *Project) file(name string) string { return filepath.Join(p.dir(), name) }
 func (p *Project) document() string        { return p.file("services.json") }
-func (p *Project) runDir() string          { return p.file("run") }
 func (p *Project) serveLog() string        { return p.file("serve.log") }
+
+// runDir is where serve keeps its sockets. Their paths may not be longer than
+// 100 bytes or so, which full names can be: it is named after a hash.
+func (p *Project) runDir() string {
+	sum := sha256.Sum256([]byte(p.cluster.FullName()))
+	return filepath.Join(p.Home, "run", hex.EncodeToString(sum[:4]))
+}
 
 // Kubeconfig, Password and SSHKey are where credentials are kept (0600).
 func (p *Project) Kubeconfig() string { return p.file("credentials/kubeconfig") }
