@@ -51,22 +51,13 @@ func (s *Service) getCredentials(r *http.Request) (int, any, error) {
 	}, nil
 }
 
-// getClusterFile knows the configurations by role, and those of single hosts
-// by the names the service stores them under: <role>-<host id>.ign.
 func (s *Service) getClusterFile(r *http.Request) (int, any, error) {
 	name := r.URL.Query().Get("file_name")
-	c, err := s.clusterOf(r)
+	if err := oneOf("file_name", name, "bootstrap.ign", "master.ign", "worker.ign"); err != nil {
+		return 0, nil, err
+	}
+	c, err := s.clusterWithFiles(r)
 	if err != nil {
-		return 0, nil, err
-	}
-	names := []string{"bootstrap.ign", "master.ign", "worker.ign"}
-	for _, h := range c.Hosts {
-		names = append(names, h.role()+"-"+h.ID+".ign")
-	}
-	if err := oneOf("file_name", name, names...); err != nil {
-		return 0, nil, err
-	}
-	if c, err = s.clusterWithFiles(r); err != nil {
 		return 0, nil, err
 	}
 	return ignition(c)
