@@ -77,5 +77,5 @@ func (p *Project) Plan(ctx context.Context) (plan.Plan, error) {
 	if err != nil {
 		return plan.Plan{}, err
 	}
-	return plan.Make(p.cluster, observed), nil
+	return plan.Make(p.cluster, p.wantServices(1), observed), nil
 }

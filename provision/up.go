@@ -82,7 +82,7 @@ func (r *run) prepare(ctx context.Context, confirm func(plan.Plan) error) error 
 	if err != nil {
 		return err
 	}
-	if err := confirm(plan.Make(r.cluster, observed)); err != nil {
+	if err := confirm(plan.Make(r.cluster, r.wantServices(1), observed)); err != nil {
 		return err
 	}
 	r.whole = observed.Installed

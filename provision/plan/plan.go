@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/slipway-project/slipway/provision/provider"
+	"github.com/slipway-project/slipway/provision/services"
 	"github.com/slipway-project/slipway/provision/spec"
 )
 
@@ -79,9 +80,10 @@ type Node struct {
 	Place   string    `json:"place,omitempty"` // hypervisor node, likewise
 }
 
-// Make plans what brings c about.
-func Make(c spec.Cluster, o Observed) Plan {
-	p := Plan{Version: Version, Cluster: c.FullName(), Records: Records(c), Frontends: Frontends(c)}
+// Make plans what brings c about. The services document is the one that is
+// going to be served: the plan shows its names and ports.
+func Make(c spec.Cluster, served services.Document, o Observed) Plan {
+	p := Plan{Version: Version, Cluster: c.FullName(), Records: records(served), Frontends: frontends(served)}
 	p.add(ensure(o.Services, Change{Kind: Services, Name: c.FullName(), Detail: "DNS and load balancer at " + c.Services.Address.String()}))
 	p.add(ensure(o.Registered || o.Installed, Change{Kind: Registration, Name: c.FullName(), Detail: c.Installer.Type + " installer"}))
 	if !o.Installed {

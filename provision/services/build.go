@@ -106,6 +106,7 @@ func (v View) reverseZones() []dnsserver.Zone {
 		zones[i].Records = append(zones[i].Records, dnsserver.Record{Name: reverseName(a, a.BitLen()), Type: "PTR", Data: target})
 	}
 	add(v.Services, "api."+v.zone())
+	add(v.Services, "api-int."+v.zone())
 	for _, n := range v.Nodes {
 		add(n.Address, n.Full+".")
 	}
@@ -177,13 +178,14 @@ func members(nodes []Node, port uint16) []loadbalancer.Member {
 
 func (v View) controlPlane() []Node { return v.having(true) }
 
-// routers are the nodes that ingress runs on: workers, or without any the
-// control plane.
+// routers are the nodes that ingress runs on: the workers; with fewer than two
+// the control plane is schedulable and runs it as well.
 func (v View) routers() []Node {
-	if workers := v.having(false); len(workers) > 0 {
-		return workers
+	workers := v.having(false)
+	if len(workers) < 2 {
+		return append(v.controlPlane(), workers...)
 	}
-	return v.controlPlane()
+	return workers
 }
 
 func (v View) having(controlPlane bool) []Node {

@@ -44,7 +44,7 @@ func TestBuild(t *testing.T) {
 	ha := view("192.0.2.0/24", 3, 2)
 	ha.Upstream = []netip.Addr{netip.MustParseAddr("192.0.2.1")}
 	for name, v := range map[string]View{
-		"ha": ha, "compact": view("192.0.2.0/24", 3, 0), "sno": view("192.0.2.0/24", 1, 0), "v6": view("2001:db8::/64", 3, 2),
+		"ha": ha, "compact": view("192.0.2.0/24", 3, 0), "one_worker": view("192.0.2.0/24", 3, 1), "sno": view("192.0.2.0/24", 1, 0), "v6": view("2001:db8::/64", 3, 2),
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := Build(v)
