@@ -48,6 +48,7 @@ func (p *Project) wantHost(n spec.Node) installer.Host {
 	net := p.cluster.Network
 	return installer.Host{
 		ID: n.UUID, Node: n.Name, Hostname: n.Full, Role: installer.Role(n.Role),
+		CPUs: n.CPUs, Memory: n.Memory, Disk: n.Disk,
 		NICs: []installer.HostNIC{{
 			MAC: n.MAC.String(), Address: netip.PrefixFrom(n.Address, net.CIDR.Bits()),
 			Gateway: net.Gateway, MTU: net.MTU,
