@@ -16,19 +16,16 @@ func (l *loader) allot(clusters []*cluster) {
 		}
 	}
 	for _, c := range clusters {
-		if c.network != nil && c.CIDR().IsValid() && c.Services.Address.IsValid() {
+		if c.Network.CIDR.IsValid() && c.Services.Address.IsValid() {
 			l.allotCluster(c, taken)
 		}
 	}
 }
 
-// CIDR is the network the nodes stand in, invalid when not known.
-func (c *cluster) CIDR() netip.Prefix { return c.Network.CIDR }
-
 func (l *loader) allotCluster(c *cluster, taken map[netip.Addr]bool) {
 	next := c.Services.Address
-	if !c.CIDR().Contains(next) {
-		next = c.CIDR().Addr()
+	if !c.Network.CIDR.Contains(next) {
+		next = c.Network.CIDR.Addr()
 	}
 	for _, role := range []Role{ControlPlane, Worker} {
 		for _, m := range c.machines {
@@ -48,7 +45,7 @@ func (l *loader) allotBlock(c *cluster, m *machines, last netip.Addr, taken map[
 		}
 		if c.Network.unfit(next) != "" {
 			l.errorf(m.raw.Range, "Not enough addresses", "%s needs %d addresses, and %s has %d free after %s. Write addresses = %s in this block.",
-				m, len(m.nodes), c.CIDR(), i, c.Services.Address, addressesExample)
+				m, len(m.nodes), c.Network.CIDR, i, c.Services.Address, addressesExample)
 			return last
 		}
 		n.Address, taken[next], last = next, true, next

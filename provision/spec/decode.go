@@ -1,7 +1,7 @@
 package spec
 
 import (
-	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -109,6 +109,8 @@ func (l *loader) pullSecret(c *cluster) {
 	}
 }
 
+var userName = regexp.MustCompile(`^[a-z_][a-z0-9_-]*$`)
+
 func (l *loader) ssh(c *cluster) {
 	raw := c.raw.SSH
 	if raw == nil {
@@ -116,6 +118,9 @@ func (l *loader) ssh(c *cluster) {
 	}
 	if user, ok := l.text(raw.User, `"core"`); ok {
 		c.SSH.User = user
+		if !userName.MatchString(user) {
+			l.errorf(raw.User.Expr.Range(), "Invalid user", "%q is not the name of a user. Write user = \"core\".", user)
+		}
 	}
 	keys, _ := l.items(raw.AuthorizedKeys, `["ssh-ed25519 AAAA... me@lab"]`)
 	for n, key := range keys {
@@ -184,13 +189,9 @@ func (l *loader) place(c *cluster, providers []Provider, networks []*network) {
 
 // choose returns the index of the label that a names, or -1.
 func (l *loader) choose(c *cluster, what, example string, a *hcl.Attribute, labels []string) int {
-	name, given := l.text(a, `"home"`)
-	switch i := slices.Index(labels, name); {
-	case given && i < 0:
-		l.errorf(a.Expr.Range(), "Unknown "+what, "There is no %s named %q. %s", what, name, didYouMean(name, labels))
-		return -1
-	case given || a != nil:
-		return i
+	switch {
+	case a != nil:
+		return l.chosen(what, a, labels)
 	case len(labels) == 0:
 		l.absentf(c.Range, what, "Missing "+what, "The spec has no %s block. Write %s %s.", what, what, example)
 		return -1
@@ -199,6 +200,15 @@ func (l *loader) choose(c *cluster, what, example string, a *hcl.Attribute, labe
 		return -1
 	}
 	return 0
+}
+
+func (l *loader) chosen(what string, a *hcl.Attribute, labels []string) int {
+	name, ok := l.text(a, `"home"`)
+	i := slices.Index(labels, name)
+	if ok && i < 0 {
+		l.errorf(a.Expr.Range(), "Unknown "+what, "There is no %s named %q. %s", what, name, didYouMean(name, labels))
+	}
+	return i
 }
 
 // gather puts the nodes in their order: control plane first.
@@ -213,5 +223,3 @@ func (c *cluster) gather() {
 		}
 	}
 }
-
-func (m *machines) String() string { return fmt.Sprintf("machines %q", m.raw.Label) }

@@ -72,7 +72,7 @@ func filesIn(dir, prefix string, endings ...string) ([]string, error) {
 	}
 	var found []string
 	for _, entry := range entries {
-		if !entry.IsDir() && endsIn(entry.Name(), endings) && !endsIn(entry.Name(), []string{".override.hcl"}) {
+		if !entry.IsDir() && endsIn(entry.Name(), endings) && !endsIn(entry.Name(), []string{".override.hcl", ".override.hcl.json"}) {
 			found = append(found, filepath.Join(prefix, entry.Name()))
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclwrite"
 )
 
 // valid is a spec without a problem; the cases below break it in one place.
@@ -77,6 +78,25 @@ func TestProblemsAreReportedWhereTheyStand(t *testing.T) {
 				t.Errorf("diagnostics (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestExamplesAreValidAndFormatted(t *testing.T) {
+	examples, err := filepath.Glob("../../examples/*/*.hcl")
+	if err != nil || len(examples) == 0 {
+		t.Fatal("no examples: ", err)
+	}
+	for _, path := range examples {
+		if _, diags, _ := Load([]string{path}, known); len(diags) > 0 {
+			t.Errorf("%s: %v", path, said(diags))
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(hclwrite.Format(text)), string(text)); diff != "" {
+			t.Errorf("%s is not formatted (-want +got):\n%s", path, diff)
+		}
 	}
 }
 

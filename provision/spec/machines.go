@@ -49,19 +49,7 @@ type node struct {
 }
 
 func (l *loader) machines(c *cluster, raw *rawMachines) *machines {
-	m := &machines{raw: raw}
 	role, roleOK := l.role(raw)
-	m.role = role
-	size := Node{CPUs: defaultCPUs, Memory: defaultMemory, Disk: defaultDisk, Role: m.role, Range: raw.Range}
-	if n, ok := l.whole(raw.CPUs, 1, 1024, "8"); ok {
-		size.CPUs = n
-	}
-	if n, ok := l.size(raw.Memory, "MiB", `"16GiB"`); ok {
-		size.Memory = n
-	}
-	if n, ok := l.size(raw.Disk, "GiB", `"250GiB"`); ok {
-		size.Disk = n
-	}
 	l.named("machines block", raw.Label, maxLabel-len("-499"), raw.LabelRange)
 	addresses, addressesOK := l.addresses(raw.Addresses)
 	macs, macsOK := l.items(raw.MACs, `["52:54:00:ab:cd:01"]`)
@@ -69,7 +57,8 @@ func (l *loader) machines(c *cluster, raw *rawMachines) *machines {
 	if !countOK { // look at what is given for each node all the same
 		count = min(max(len(addresses), len(macs)), maxCount)
 	}
-	m.nodes, m.unclear = newNodes(c, raw, size, count), !roleOK || !countOK
+	m := &machines{raw: raw, role: role, unclear: !roleOK || !countOK}
+	m.nodes = newNodes(c, raw, l.hardware(raw, role), count)
 	if countOK && addressesOK {
 		l.length(m, raw.Addresses, len(addresses))
 	}
@@ -78,6 +67,23 @@ func (l *loader) machines(c *cluster, raw *rawMachines) *machines {
 	}
 	l.equip(c, m, addresses, macs)
 	return m
+}
+
+func (m *machines) String() string { return fmt.Sprintf("machines %q", m.raw.Label) }
+
+// hardware is what all nodes of a block have in common.
+func (l *loader) hardware(raw *rawMachines, role Role) Node {
+	n := Node{Role: role, CPUs: defaultCPUs, Memory: defaultMemory, Disk: defaultDisk, Range: raw.Range}
+	if cpus, ok := l.whole(raw.CPUs, 1, 1024, "8"); ok {
+		n.CPUs = cpus
+	}
+	if memory, ok := l.size(raw.Memory, "MiB", `"16GiB"`); ok {
+		n.Memory = memory
+	}
+	if disk, ok := l.size(raw.Disk, "GiB", `"250GiB"`); ok {
+		n.Disk = disk
+	}
+	return n
 }
 
 func (l *loader) role(raw *rawMachines) (Role, bool) {
@@ -108,10 +114,10 @@ func (l *loader) count(raw *rawMachines, addresses int, addressesOK bool) (int, 
 	return l.whole(raw.Count, 0, maxCount, "3")
 }
 
-func newNodes(c *cluster, raw *rawMachines, size Node, count int) []*node {
+func newNodes(c *cluster, raw *rawMachines, hardware Node, count int) []*node {
 	var nodes []*node
 	for i := range count {
-		n := &node{Node: size}
+		n := &node{Node: hardware}
 		n.Name = fmt.Sprintf("%s-%d", raw.Label, i)
 		n.Full = n.Name + "." + c.FullName()
 		n.MAC, n.macAt = macOf(n.Full, 0), raw.Range
@@ -199,18 +205,23 @@ func (l *loader) addressRange(i item) (first, last netip.Addr, ok bool) {
 	if !ok || !isRange {
 		return first, first, ok
 	}
-	if octet, err := strconv.ParseUint(to, 10, 8); err == nil {
-		bytes := first.As4()
-		bytes[3] = byte(octet)
-		last = netip.AddrFrom4(bytes)
-	} else if last, ok = l.parseAddress(item{to, i.at}, addressesExample); !ok {
-		return first, last, false
+	if last, ok = withLastOctet(first, to); !ok {
+		if last, ok = l.parseAddress(item{to, i.at}, addressesExample); !ok {
+			return first, last, false
+		}
 	}
 	if size := int64(number(last)) - int64(number(first)); size < 0 || size >= maxCount {
 		l.errorf(i.at, "Invalid address range", "%q runs backwards, or has more than %d addresses. Write the first address and the last octet, such as %s.", i.text, maxCount, addressesExample)
 		return first, last, false
 	}
 	return first, last, true
+}
+
+func withLastOctet(addr netip.Addr, octet string) (netip.Addr, bool) {
+	n, err := strconv.ParseUint(octet, 10, 8)
+	b := addr.As4()
+	b[3] = byte(n)
+	return netip.AddrFrom4(b), err == nil
 }
 
 func number(addr netip.Addr) uint32 {

@@ -225,6 +225,30 @@ var problems = []struct {
 	{"doubled cluster", []edit{{"  machines \"worker\" { count = 2 }\n}", "}\ncluster \"mycluster\" {}"}}, []string{
 		`15,1-20: Duplicate block: There is a cluster "mycluster" already, at cluster.hcl:7,1-20. Give this one another name.`,
 	}},
+	{"two clusters at one services address", []edit{{"  machines \"worker\" { count = 2 }\n}", "}\ncluster \"other\" {\n  domain  = \"lab.test\"\n  release = \"okd-4.20\"\n  installer \"assisted\" {}\n  services { address = \"192.0.2.210\" }\n  machines \"control\" { count = 1 }\n}"}}, []string{
+		`19,24-37: Duplicate address: 192.0.2.210 is to be the address of services of cluster other, and is that of services of cluster mycluster already, at cluster.hcl:12,24-37. Write another one.`,
+	}},
+	{"user name with a space", []edit{{`services {`, "ssh { user = \"core user\" }\n  services {"}}, []string{
+		`12,16-27: Invalid user: "core user" is not the name of a user. Write user = "core".`,
+	}},
+	{"doubled local", []edit{{`secret "pull"`, "locals { a = 1 }\nlocals { a = 2 }\nsecret \"pull\""}}, []string{
+		`7,10-11: Duplicate local: local.a is defined already, at cluster.hcl:6,10-11. Give this one another name.`,
+	}},
+	{"reference by index with a typo", []edit{{`"lab.test"`, `local["domian"]`}, {`secret "pull"`, "locals { domain = \"lab.test\" }\nsecret \"pull\""}}, []string{
+		`9,17-32: Unknown reference: There is no local named "domian". Did you mean "domain"?`,
+	}},
+	{"number for a list", []edit{{`{ count = 3 }`, "{\n    count = 3\n    macs  = 5\n  }"}}, []string{
+		`15,13-14: Wrong type: "macs" must be a list of strings, and this is a number. Write macs = ["52:54:00:ab:cd:01"].`,
+	}},
+	{"object in a list of strings", []edit{{`{ count = 2 }`, `{ addresses = ["192.0.2.204", {}] }`}}, []string{
+		`14,51-53: Wrong type: "addresses" must be a list of strings, and this is an object. Write addresses = "192.0.2.201-203".`,
+	}},
+	{"secret from no file, no command and no variable", []edit{{`secret "pull" { file = "pull.json" }`, "secret \"pull\" { file = \"\" }\nsecret \"a\" { exec = [] }\nsecret \"b\" { env = [] }\nsecret \"c\" { exec = {} }"}}, []string{
+		`6,24-26: Invalid secret: No file is named. Write file = "~/.pull-secret.json".`,
+		`7,21-23: Invalid secret: No command is named. Write exec = ["command", "argument"].`,
+		`8,20-22: Invalid secret: No variable is named. Write env = "SLIPWAY_PROXMOX_TOKEN".`,
+		`9,21-23: Wrong type: "exec" must be a list of strings, and this is an object. Write exec = ["vault", "kv", "get", "-field=token", "pve"].`,
+	}},
 	{"two installers", []edit{{`services {`, "installer \"assisted\" {}\n  services {"}}, []string{
 		`12,3-23: Duplicate block: A cluster has one installer, and there is one already, at cluster.hcl:11,3-23. Remove one of them.`,
 	}},

@@ -93,7 +93,7 @@ func (l *loader) secretSource(r *reader, raw rawSecret, b *hcl.Block) (source, b
 	case raw.File != nil:
 		return l.fileSource(r, raw.File)
 	}
-	return execSource(r, raw.Exec, l.opts.WorkDir)
+	return execSource(r, raw.Exec, l.beside(raw.Exec))
 }
 
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
@@ -132,8 +132,12 @@ func (l *loader) fileSource(r *reader, a *hcl.Attribute) (source, bool) {
 		r.errorf(a.Expr.Range(), "Invalid secret", "No file is named. Write file = \"~/.pull-secret.json\".")
 		return source{}, false
 	}
-	dir := within(l.opts.WorkDir, filepath.Dir(a.Range.Filename))
-	return source{"file " + path, func() (string, error) { return readSecret(l.locate(path, dir)) }}, ok
+	return source{"file " + path, func() (string, error) { return readSecret(l.locate(path, l.beside(a))) }}, ok
+}
+
+// beside is the directory of the file in which a stands.
+func (l *loader) beside(a *hcl.Attribute) string {
+	return within(l.opts.WorkDir, filepath.Dir(a.Range.Filename))
 }
 
 // locate resolves a secret's path: ~ is the home directory, all else is
