@@ -12,15 +12,16 @@ import (
 
 // Hardware is what a simulated host is built of.
 type Hardware struct {
-	Name   string // for logs only; the host itself does not know it
-	UUID   uuid.UUID
-	Serial string // SMBIOS baseboard serial, mostly empty
-	NICs   []NIC
-	CPUs   int
-	Memory int // MiB
-	Disk   *Disk
-	Boot   []string // "disk", "cd"
-	Speed  pace.Pace
+	Name     string // for logs only; the host itself does not know it
+	UUID     uuid.UUID
+	Serial   string // SMBIOS baseboard serial, mostly empty
+	NICs     []NIC
+	CPUs     int
+	Memory   int      // MiB
+	Disk     *Disk    // nil: none
+	DiskSize int      // GiB; 0: 250
+	Boot     []string // "disk", "cd"
+	Speed    pace.Pace
 }
 
 // A NIC is a network device with its cable.
