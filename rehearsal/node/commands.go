@@ -27,7 +27,7 @@ type invocation struct {
 var commands = map[string]func(invocation) uint8{
 	"cat": invocation.cat, "hostname": invocation.hostnameCommand, "uname": invocation.uname,
 	"systemctl": invocation.systemctl, "timedatectl": invocation.timedatectl, "journalctl": invocation.journalctl,
-	"ip": invocation.ip, "df": invocation.df, "whoami": invocation.whoami, "sudo": invocation.sudo,
+	"ip": invocation.ip, "df": invocation.df, "whoami": invocation.whoami,
 	"true": func(invocation) uint8 { return 0 }, "false": func(invocation) uint8 { return 1 },
 }
 
@@ -67,24 +67,6 @@ func (c invocation) hostnameCommand() uint8 {
 func (c invocation) whoami() uint8 {
 	fmt.Fprintln(c.out, coreUser)
 	return 0
-}
-
-// sudo runs a command; core may run any without a password.
-func (c invocation) sudo() uint8 {
-	args := c.args
-	if len(args) > 0 && args[0] == "-n" {
-		args = args[1:]
-	}
-	if len(args) == 0 {
-		return c.usage()
-	}
-	run, ok := commands[args[0]]
-	if !ok {
-		fmt.Fprintf(c.errOut, "sudo: %s: command not found\n", args[0])
-		return 1
-	}
-	c.args = args[1:]
-	return run(c)
 }
 
 const kernel = "5.14.0-570.49.1.el9_6.x86_64"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"strings"
 
@@ -118,8 +119,10 @@ func confine(_ context.Context, args []string) ([]string, error) {
 func (s *system) exec(root root) interp.ExecHandlerFunc {
 	return func(ctx context.Context, args []string) error {
 		c := interp.HandlerCtx(ctx)
-		name := strings.TrimPrefix(args[0], unknown)
-		run, ok := commands[name[strings.LastIndexByte(name, '/')+1:]]
+		args[0] = strings.TrimPrefix(args[0], unknown)
+		args = withoutSudo(args)
+		name := args[0]
+		run, ok := commands[path.Base(name)]
 		if !ok {
 			fmt.Fprintf(c.Stderr, "bash: %s: command not found\n", name)
 			return interp.ExitStatus(127)
@@ -129,4 +132,12 @@ func (s *system) exec(root root) interp.ExecHandlerFunc {
 		}
 		return nil
 	}
+}
+
+// withoutSudo drops sudo, for core may do anything without a password.
+func withoutSudo(args []string) []string {
+	for len(args) > 1 && (args[0] == "sudo" || args[0] == "-n") {
+		args = args[1:]
+	}
+	return args
 }
