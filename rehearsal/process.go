@@ -180,7 +180,8 @@ func (p *Process) Stop(ctx context.Context) error {
 
 // Serve is the process that Start runs: it opens the World of the Config on
 // descriptor 3, writes one line of JSON to standard output, and serves until
-// ctx ends, standard input does, or somebody asks it to stop.
+// ctx ends, standard input does, or somebody asks it to stop. SIGTERM, which
+// the process gets when its parent dies, should end ctx.
 func Serve(ctx context.Context) error {
 	cfg, err := readConfig()
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -274,6 +276,60 @@ func TestRackStartsAndStopsMachines(t *testing.T) {
 	if hosts := w.Hosts(); hosts[0].State.Phase != node.PhaseFirmware {
 		t.Errorf("hosts: %+v", hosts)
 	}
+}
+
+const nmstate = `
+interfaces:
+- name: eth0
+  type: ethernet
+  state: up
+  ipv4:
+    enabled: true
+    dhcp: false
+    address: [{ip: 192.0.2.201, prefix-length: 24}]
+dns-resolver:
+  config: {server: [192.0.2.210]}
+routes:
+  config:
+  - {destination: 0.0.0.0/0, next-hop-address: 192.0.2.1, next-hop-interface: eth0}
+`
+
+func TestMachinesBootOnTheNetworkAndVanishFromIt(t *testing.T) {
+	if !inside(t) {
+		return
+	}
+	cfg := example(t)
+	w := open(t, cfg)
+	m := vm(1, "vmbr0", 0)
+	m.CD = filepath.Join(cfg.Dir, "discovery.iso")
+	image, err := os.Create(m.CD)
+	must(t, err)
+	must(t, node.WriteISO(image, node.Discovery{
+		ServiceURL: "http://192.0.2.9:8090", InfraEnvID: uuid.NewString(),
+		Networks: []node.StaticNetwork{{NMState: nmstate, MACs: map[string]string{"02:00:00:00:00:01": "eth0"}}},
+	}, 4<<20))
+	must(t, image.Close())
+	r := w.datacentres[0].rack
+	must(t, r.PowerOn(m))
+	for deadline := time.Now().Add(20 * time.Second); dialSSH(t) != nil; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("no SSH: %+v", w.Hosts()[0])
+		}
+	}
+	r.PowerOff(1)
+	if err := dialSSH(t); errors.Is(err, syscall.ECONNREFUSED) || err == nil {
+		t.Errorf("switched off: got %v, want silence", err)
+	}
+}
+
+// dialSSH tries for as long as a client without patience.
+func dialSSH(t *testing.T) error {
+	d := net.Dialer{Timeout: 300 * time.Millisecond}
+	c, err := d.DialContext(t.Context(), "tcp", "192.0.2.201:22")
+	if err == nil {
+		c.Close()
+	}
+	return err
 }
 
 func TestAFailedServerEndsTheWorld(t *testing.T) {
