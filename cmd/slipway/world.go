@@ -25,6 +25,7 @@ import (
 
 // newWorld is `rehearse world`: the simulated datacentre alone.
 func newWorld(a *app, o *rehearseFlags) *cobra.Command {
+	var output string
 	cmd := &cobra.Command{
 		Use:   "world",
 		Short: "Serve the simulated datacentre alone, until Ctrl-C",
@@ -33,16 +34,16 @@ of JSON when it is ready: its process, the command line that enters it, and the
 environment in which slipway works there. Each -f is a spec of its own; their
 datacentres are joined.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.world(cmd.Context(), pace.Pace(o.speed)) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.world(cmd.Context(), pace.Pace(o.speed), output) },
 	}
 	a.specFlags(cmd)
-	cmd.Flags().StringVarP(&a.output, "output", "o", "json", "form of the ready line: json")
+	cmd.Flags().StringVarP(&output, "output", "o", "json", "form of the ready line: json")
 	return cmd
 }
 
-func (a *app) world(ctx context.Context, speed pace.Pace) (err error) {
-	if a.output != "json" {
-		return usage(fmt.Errorf("output %q is not json", a.output))
+func (a *app) world(ctx context.Context, speed pace.Pace, output string) (err error) {
+	if output != "json" {
+		return usage(fmt.Errorf("output %q is not json", output))
 	}
 	a.patient.Store(true)
 	specs := [][]string{nil}

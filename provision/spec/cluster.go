@@ -17,6 +17,7 @@ type Spec struct {
 	Providers []Provider
 	Networks  []Network
 	Clusters  []Cluster
+	Secrets   []string // names of the secret blocks
 }
 
 // A Provider is a provider block. Its body is decoded by the provider itself,

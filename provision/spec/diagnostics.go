@@ -21,7 +21,8 @@ func Tidy(diags hcl.Diagnostics) hcl.Diagnostics {
 	all := slices.Clone(diags)
 	slices.SortStableFunc(all, byPlace)
 	all = slices.CompactFunc(all, func(a, b *hcl.Diagnostic) bool { return byPlace(a, b) == 0 })
-	return slices.DeleteFunc(slices.Clone(all), func(d *hcl.Diagnostic) bool { return follows(d, all) })
+	roots := slices.DeleteFunc(slices.Clone(all), func(d *hcl.Diagnostic) bool { return !isRoot(d) })
+	return slices.DeleteFunc(slices.Clone(all), func(d *hcl.Diagnostic) bool { return follows(d, all, roots) })
 }
 
 func byPlace(a, b *hcl.Diagnostic) int {
@@ -37,23 +38,26 @@ func subject(d *hcl.Diagnostic) hcl.Range {
 	return *d.Subject
 }
 
-// follows reports whether d is said only because an expression had failed.
-func follows(d *hcl.Diagnostic, all hcl.Diagnostics) bool {
+// follows reports whether d is said only because of another of all; roots are
+// those of them that say why expressions fail.
+func follows(d *hcl.Diagnostic, all, roots hcl.Diagnostics) bool {
 	if d.Severity != hcl.DiagError || isRoot(d) {
 		return false
 	}
 	if name, ok := d.Extra.(absent); ok {
 		return misspelt(string(name), all)
 	}
-	unsuitable := d.Summary == "Unsuitable value type" // gohcl, after any failure
-	unknown := unsuitable && strings.HasSuffix(d.Detail, "value must be known")
+	if d.Summary != unsuitable {
+		return slices.ContainsFunc(roots, func(root *hcl.Diagnostic) bool { return subject(d).Overlaps(subject(root)) })
+	}
+	unknown := strings.HasSuffix(d.Detail, "value must be known")
 	return slices.ContainsFunc(all, func(other *hcl.Diagnostic) bool {
-		if other == d || other.Severity != hcl.DiagError {
-			return false
-		}
-		return unknown || (unsuitable || isRoot(other)) && whole(d).Overlaps(subject(other))
+		return other != d && other.Severity == hcl.DiagError && (unknown || whole(d).Overlaps(subject(other)))
 	})
 }
+
+// unsuitable is what gohcl says after any failure of an expression.
+const unsuitable = "Unsuitable value type"
 
 // isRoot recognises our own word on references; hcl finds the same again when
 // it evaluates the expression.
@@ -76,7 +80,7 @@ func misspelt(name string, all hcl.Diagnostics) bool {
 type reference struct{}
 
 func whole(d *hcl.Diagnostic) hcl.Range {
-	if d.Context != nil && d.Summary == "Unsuitable value type" {
+	if d.Context != nil && d.Summary == unsuitable {
 		return *d.Context
 	}
 	return subject(d)
@@ -90,6 +94,19 @@ func advise(diags hcl.Diagnostics) hcl.Diagnostics {
 		}
 	}
 	return diags
+}
+
+const maxSyntax = 20
+
+// fewer cuts what the parser says of one file: errors of syntax breed errors,
+// and of a file that is no HCL at all there is one for each byte.
+func fewer(diags hcl.Diagnostics) hcl.Diagnostics {
+	if len(diags) <= maxSyntax {
+		return diags
+	}
+	slices.SortStableFunc(diags, byPlace)
+	more := problem(subject(diags[maxSyntax]), "More errors of syntax", "There are %d more from here on. Mend those above first, or see whether this is a cluster spec at all.", len(diags)-maxSyntax)
+	return append(slices.Clone(diags[:maxSyntax]), more)
 }
 
 // sentence makes an error the sentence of a diagnostic.

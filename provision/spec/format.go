@@ -10,19 +10,26 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
+const maxPrinted = 100 // nobody reads on, and each costs a walk through its file
+
 // Format prints diagnostics, tidied, for people and editors. Each begins with
 //
 //	error: cluster.hcl:3,12-22: Invalid MAC address
 //
 // followed by the lines of source and what to write instead. What stands in
 // the source where a secret belongs is printed as asterisks. A width of 0
-// wraps nothing.
+// wraps nothing. After a hundred diagnostics the rest is only counted.
 func Format(diags hcl.Diagnostics, files map[string]*hcl.File, w io.Writer, color bool, width int) error {
 	masked := map[string]*hcl.File{}
 	for name, file := range files {
 		masked[name] = mask(name, file, diags)
 	}
-	for _, d := range Tidy(diags) {
+	tidy := Tidy(diags)
+	for i, d := range tidy {
+		if i == maxPrinted {
+			_, err := fmt.Fprintf(w, "%d more problems are not shown.\n", len(tidy)-maxPrinted)
+			return err
+		}
 		if err := format(d, masked, w, color, width); err != nil {
 			return err
 		}

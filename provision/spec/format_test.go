@@ -94,3 +94,24 @@ func TestTidyDropsWhatFollowsInOtherPackages(t *testing.T) {
 		t.Errorf("%d diagnostics, tidied:\n%s", before, strings.Join(got, "\n"))
 	}
 }
+
+func TestWhatIsNoSpecIsSoonSaid(t *testing.T) {
+	for name, text := range map[string]string{
+		"a binary":              strings.Repeat("\xff$\x00", maxSpec/3),
+		"a long list of blocks": strings.Repeat("locals { a = 1 }\n", maxSpec/18),
+	} {
+		_, diags, files := load(t, text)
+		out := printed(t, diags, files, false)
+		if n := strings.Count(out, "error: "); !diags.HasErrors() || n > maxPrinted {
+			t.Errorf("%s: %d problems are printed", name, n)
+		}
+	}
+}
+
+func TestSyntaxErrorsAreCut(t *testing.T) {
+	_, diags, _ := load(t, strings.Repeat("$\n", 50))
+	last := said(diags)[len(diags)-1]
+	if len(diags) != maxSyntax+1 || !strings.Contains(last, "More errors of syntax: There are ") {
+		t.Errorf("%d diagnostics, the last %s", len(diags), last)
+	}
+}

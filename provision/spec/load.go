@@ -110,7 +110,7 @@ func parseText(name string, text []byte) (*hcl.File, hcl.Diagnostics) {
 	if file == nil {
 		file = &hcl.File{Bytes: text}
 	}
-	return file, advise(diags)
+	return file, fewer(advise(diags))
 }
 
 func (l *loader) read(path string) ([]byte, error) {
@@ -163,6 +163,9 @@ func (l *loader) decode(paths []string) *Spec {
 	}
 	for _, c := range clusters {
 		spec.Clusters = append(spec.Clusters, c.Cluster)
+	}
+	for _, b := range blocks.OfType("secret") {
+		spec.Secrets = append(spec.Secrets, b.Labels[0])
 	}
 	return spec
 }
