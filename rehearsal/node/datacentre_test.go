@@ -54,14 +54,7 @@ type machine struct {
 // newDatacentre has machines with static addresses from 192.0.2.201 on.
 func newDatacentre(t testing.TB, controlPlanes, workers int) *datacentre {
 	t.Helper()
-	d := &datacentre{lab: newLab(t), site: node.NewSite()}
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d.signer, err = ssh.NewSignerFromKey(key); err != nil {
-		t.Fatal(err)
-	}
+	d := &datacentre{lab: newLab(t), site: node.NewSite(), signer: newSigner(t)}
 	d.startInstaller()
 	transport := &http.Transport{DialContext: d.dial}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -73,6 +66,19 @@ func newDatacentre(t testing.TB, controlPlanes, workers int) *datacentre {
 	}
 	d.serveDNS(names)
 	return d
+}
+
+func newSigner(t testing.TB) ssh.Signer {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := ssh.NewSignerFromKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signer
 }
 
 func (d *datacentre) startInstaller() {
