@@ -63,8 +63,10 @@ func (d *datacentre) addCluster(a *app, r reading, c spec.Cluster) error {
 	}
 	d.addHypervisor(c.Provider.Label, hypervisor)
 	d.addInstaller(c, engine)
-	d.config.Networks = append(d.config.Networks, rehearsal.NetworkConfig{CIDR: c.Network.CIDR.Masked(),
-		Gateway: c.Network.Gateway, Bridge: c.Network.Bridge, VLAN: c.Network.VLAN})
+	network := rehearsal.NetworkConfig{CIDR: c.Network.CIDR.Masked(), Gateway: c.Network.Gateway, Bridge: c.Network.Bridge, VLAN: c.Network.VLAN}
+	if !slices.Contains(d.config.Networks, network) {
+		d.config.Networks = append(d.config.Networks, network)
+	}
 	d.config.Services = append(d.config.Services, c.Services.Address)
 	d.replace("this host", "a network namespace that has "+c.Services.Address.String())
 	return nil

@@ -151,7 +151,7 @@ func TestRehearseServesTheCluster(t *testing.T) {
 		"https://192.0.2.210:22623/config/worker":                    `"ignition"`,
 		"https://console-openshift-console.apps.mycluster.lab.test/": "",
 	} {
-		if out := w.run(t, "curl", "-sk", "--fail", "--dns-servers", "192.0.2.210", "--resolve", "api.mycluster.lab.test:6443:192.0.2.210",
+		if out := w.run(t, "curl", "-sk", "--fail", "--resolve", "api.mycluster.lab.test:6443:192.0.2.210",
 			"--resolve", "console-openshift-console.apps.mycluster.lab.test:443:192.0.2.210", "-m", "10", url); !strings.Contains(out, want) {
 			t.Errorf("curl %s = %q", url, out)
 		}
