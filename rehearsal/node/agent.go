@@ -22,8 +22,9 @@ type agent struct {
 	id      string
 	static  StaticNetwork
 
-	once   sync.Once     // of the installation
-	reboot chan struct{} // closed when the installation asks for it
+	once   sync.Once          // of the installation
+	halt   context.CancelFunc // ends the installation
+	reboot chan struct{}      // closed when the installation asks for it
 }
 
 // A step is one instruction.
@@ -48,7 +49,7 @@ func (a *agent) run(ctx context.Context) {
 		return
 	}
 	a.setUnit("agent", "active", "Started agent.service")
-	if a.retry(agentRetry, func() error { return a.register(ctx) }) != nil {
+	if a.retry(ctx, agentRetry, func() error { return a.register(ctx) }) != nil {
 		return
 	}
 	for ctx.Err() == nil {
@@ -67,7 +68,7 @@ func (a *agent) afterFailure(ctx context.Context, err error) time.Duration {
 	if !errors.As(err, &refused) || refused.status != http.StatusNotFound {
 		return agentBackoff
 	}
-	if a.retry(agentRetry, func() error { return a.register(ctx) }) != nil {
+	if a.retry(ctx, agentRetry, func() error { return a.register(ctx) }) != nil {
 		return agentBackoff
 	}
 	return 0
@@ -105,7 +106,11 @@ func (a *agent) round(ctx context.Context) (time.Duration, error) {
 
 func (a *agent) follow(ctx context.Context, path string, s step) error {
 	if s.Type == "install" { // takes long, and the agent goes on meanwhile
-		a.once.Do(func() { a.spawn(func(ctx context.Context) { a.answer(ctx, path, s) }) })
+		a.once.Do(func() {
+			ctx, halt := context.WithCancel(ctx)
+			a.halt = halt
+			a.spawn(func(context.Context) { a.answer(ctx, path, s); halt() })
+		})
 		return nil
 	}
 	return a.answer(ctx, path, s)
@@ -148,10 +153,21 @@ func (a *agent) do(ctx context.Context, s step) (any, error) {
 		return a.pullImages(s)
 	case "install":
 		return "", a.install(ctx, s)
-	case "stop-installation", "logs-gather":
+	case "stop-installation":
+		a.stopInstallation()
+		return "", nil
+	case "logs-gather":
 		return "", nil
 	}
 	return nil, fmt.Errorf("unexpected step type: %s", s.Type)
+}
+
+// stopInstallation ends a cancelled installation; what is on the disk stays.
+func (a *agent) stopInstallation() {
+	a.once.Do(func() {}) // nor does one begin any more, until the next boot
+	if a.halt != nil {
+		a.halt()
+	}
 }
 
 // argument decodes the only argument of a step.

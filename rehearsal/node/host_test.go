@@ -239,3 +239,25 @@ func TestInventoryIsThatOfTheHardware(t *testing.T) {
 		t.Errorf("interface %+v", i)
 	}
 }
+
+func TestCancelledInstallationStops(t *testing.T) {
+	d := newDatacentre(t, 1, 0)
+	d.register(1)
+	d.powerOn()
+	d.discover()
+	m := d.hosts[0]
+	d.awaitCluster("ready")
+	d.call("POST", "/clusters/"+d.clusterID+"/actions/install", nil, nil)
+	eventually(t, 20*time.Second, "the installation has begun", func() bool {
+		return d.listed()[m.hw.UUID.String()].Progress.Stage != ""
+	})
+	d.call("POST", "/clusters/"+d.clusterID+"/actions/cancel", nil, nil)
+	eventually(t, 20*time.Second, "the agent stopped it", func() bool {
+		out, _, _, _ := d.ssh(m, "journalctl -u agent -n 100")
+		return strings.Contains(out, "Step stop-installation")
+	})
+	eventually(t, 5*time.Second, "nothing is written any more", func() bool { return m.State().Phase == node.PhaseLive })
+	if boots := m.State().Boots; boots != 1 || m.hw.Disk.System() != nil {
+		t.Errorf("the host has booted %d times, disk %v", boots, m.hw.Disk.System())
+	}
+}

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -104,18 +105,30 @@ func (i *installation) stages(list ...stage) error {
 		if err := i.report(s.name, s.info); err != nil {
 			return err
 		}
-		if err := i.sleep(s.takes); err != nil {
+		if err := i.host.hw.Speed.Sleep(i.ctx, s.takes); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// report tells the service the stage, again and again while it is away; a
+// refusal ends the installation.
 func (i *installation) report(stage, info string) error {
-	if err := i.service.progress(i.ctx, i.id, stage, info); err != nil {
-		return fmt.Errorf("report %q: %w", stage, err)
+	for {
+		err := i.service.progress(i.ctx, i.id, stage, info)
+		var refused *refusal
+		switch {
+		case err == nil:
+			return nil
+		case errors.As(err, &refused):
+			return fmt.Errorf("report %q: %w", stage, err)
+		}
+		i.host.stuck(err)
+		if err := i.host.hw.Speed.Wait(i.ctx, agentRetry); err != nil {
+			return err
+		}
 	}
-	return nil
 }
 
 // download fetches the host's Ignition configuration, and with it the bundle.
@@ -171,7 +184,7 @@ func (i *installation) worker() error {
 	if err != nil {
 		return err
 	}
-	err = i.retry(waitPoll, func() error { return api.wantReady(i.ctx, "master", i.cluster.wantedMasters()) })
+	err = i.retry(i.ctx, waitPoll, func() error { return api.wantReady(i.ctx, "master", i.cluster.wantedMasters()) })
 	if err != nil {
 		return err
 	}
@@ -190,13 +203,13 @@ func (i *installation) bootstrap() error {
 	if err != nil {
 		return err
 	}
-	if err := i.retry(waitPoll, i.cluster.wantMasters); err != nil {
+	if err := i.retry(i.ctx, waitPoll, i.cluster.wantMasters); err != nil {
 		return err
 	}
 	if err := i.stages(stage{stageBootkube, "", 0}); err != nil {
 		return err
 	}
-	if err := i.retry(waitPoll, i.cluster.wantControlPlanes); err != nil {
+	if err := i.retry(i.ctx, waitPoll, i.cluster.wantControlPlanes); err != nil {
 		return err
 	}
 	if err := i.stages(stage{stageController, "waiting for controller pod ready event", controllerTime}); err != nil {

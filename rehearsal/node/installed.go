@@ -70,7 +70,7 @@ func (h *Host) load(s *system, disk *System) (*installed, error) {
 func (i *installed) provision(disk *System) error {
 	i.config = disk.config
 	if i.config == nil {
-		err := i.retry(ignitionRetry, func() (err error) {
+		err := i.retry(i.ctx, ignitionRetry, func() (err error) {
 			i.config, err = i.fetchConfig(i.ctx, i.bundle, i.member.Role)
 			return err
 		})

@@ -60,7 +60,7 @@ func (i *installed) beat(ready time.Time) time.Duration {
 func (i *installed) join() (*apiClient, error) {
 	client := i.disk.System().client
 	if client == nil {
-		err := i.retry(kubeletRetry, func() (err error) {
+		err := i.retry(i.ctx, kubeletRetry, func() (err error) {
 			client, err = i.certify(i.ctx)
 			return err
 		})
@@ -73,7 +73,7 @@ func (i *installed) join() (*apiClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	return api, i.retry(kubeletRetry, func() error { return i.register(api) })
+	return api, i.retry(i.ctx, kubeletRetry, func() error { return i.register(api) })
 }
 
 func (i *installed) register(api *apiClient) error {

@@ -11,7 +11,6 @@ import (
 
 	"mvdan.cc/sh/v3/expand"
 	"mvdan.cc/sh/v3/interp"
-	"mvdan.cc/sh/v3/syntax"
 )
 
 // Builtins of the interpreter that touch nothing but the script. The others,
@@ -53,44 +52,6 @@ func exitStatus(err error) uint8 {
 		return uint8(status)
 	}
 	return 1
-}
-
-// parseScript refuses what the interpreter would do with real files: process
-// substitution makes pipes, ~user reads the user database.
-func parseScript(script string) (*syntax.File, error) {
-	file, err := syntax.NewParser().Parse(strings.NewReader(script), "")
-	if err != nil {
-		return nil, err
-	}
-	syntax.Walk(file, func(n syntax.Node) bool {
-		switch n := n.(type) {
-		case *syntax.ProcSubst, *syntax.FuncDecl, *syntax.CoprocClause:
-			err = fmt.Errorf("line %d: this syntax is not simulated", n.Pos().Line())
-		case *syntax.Word:
-			if home := n.Lit(); len(home) > 1 && home[0] == '~' && home[1] != '/' {
-				err = fmt.Errorf("line %d: %s: no such user", n.Pos().Line(), home)
-			}
-		case *syntax.UnaryTest:
-			n.Op = safeTest(n.Op)
-		}
-		return err == nil
-	})
-	return file, err
-}
-
-// safeTest replaces the tests that the interpreter asks the real kernel: in
-// the virtual root everything is readable, only directories can be entered,
-// and nothing is writable or one's own.
-func safeTest(op syntax.UnTestOperator) syntax.UnTestOperator {
-	switch op {
-	case syntax.TsRead:
-		return syntax.TsExists
-	case syntax.TsExec:
-		return syntax.TsDirect
-	case syntax.TsWrite, syntax.TsUsrOwn, syntax.TsGrpOwn, syntax.TsFdTerm:
-		return syntax.TsSocket
-	}
-	return op
 }
 
 var safeFlags = map[string]string{"-r": "-e", "-x": "-d", "-w": "-S", "-O": "-S", "-G": "-S", "-t": "-S"}

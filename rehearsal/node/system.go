@@ -160,19 +160,19 @@ func (s *system) serve(port int, handle func(l net.Listener)) error {
 // sleep waits for d of the simulated hardware.
 func (s *system) sleep(d time.Duration) error { return s.host.hw.Speed.Sleep(s.ctx, d) }
 
-// retry calls do until it succeeds, every wait; meanwhile the host is stuck
-// with the last error.
-func (s *system) retry(wait time.Duration, do func() error) error {
+// retry calls do until it succeeds or ctx ends, every wait; meanwhile the host
+// is stuck with the last error.
+func (s *system) retry(ctx context.Context, wait time.Duration, do func() error) error {
 	for {
 		err := do()
-		if s.ctx.Err() != nil {
-			return context.Cause(s.ctx)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 		s.host.stuck(err)
 		if err == nil {
 			return nil
 		}
-		if err := s.host.hw.Speed.Wait(s.ctx, wait); err != nil {
+		if err := s.host.hw.Speed.Wait(ctx, wait); err != nil {
 			return err
 		}
 	}
