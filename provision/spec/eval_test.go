@@ -65,7 +65,7 @@ func TestSecretsTravelThroughLocals(t *testing.T) {
 
 func TestDeepNestingIsRefused(t *testing.T) {
 	for _, deep := range []string{"[", "(", "-", "!", "1?2:", "${", "{a=", "f(", "a[", "1+", "a."} {
-		_, diags, _ := load(t, "locals {\n  a = \""+"\"\n  b = "+strings.Repeat(deep, 20000)+"\n}")
+		_, diags, _ := load(t, "locals {\n  a = \""+"\"\n  b = "+strings.Repeat(deep, 10000)+"\n}")
 		if len(diags) != 1 || diags[0].Summary != "Nested too deeply" && deep != "${" {
 			t.Errorf("%q: %v", deep, said(diags))
 		}

@@ -43,12 +43,28 @@ func format(d *hcl.Diagnostic, files map[string]*hcl.File, w io.Writer, color bo
 	plain := *d
 	plain.Expression, plain.EvalContext = nil, nil // hcl would print the values of what is referred to
 	var text bytes.Buffer
-	if err := hcl.NewDiagnosticTextWriter(&text, files, uint(max(width, 0)), color).WriteDiagnostic(&plain); err != nil {
+	if err := hcl.NewDiagnosticTextWriter(&text, until(d, files), uint(max(width, 0)), color).WriteDiagnostic(&plain); err != nil {
 		return err
 	}
 	_, body, _ := bytes.Cut(text.Bytes(), []byte("\n"))
 	_, err := fmt.Fprintf(w, "%s\n%s", headline(d, color), body)
 	return err
+}
+
+// until holds d's file as far as the last line that d is about: hcl walks
+// through all it is given.
+func until(d *hcl.Diagnostic, files map[string]*hcl.File) map[string]*hcl.File {
+	file := files[subject(d).Filename]
+	if d.Subject == nil || file == nil {
+		return nil
+	}
+	end := d.Subject.End.Byte
+	if d.Context != nil {
+		end = max(end, d.Context.End.Byte)
+	}
+	end = max(0, min(end, len(file.Bytes)))
+	line, _, _ := bytes.Cut(file.Bytes[end:], []byte("\n"))
+	return map[string]*hcl.File{d.Subject.Filename: {Bytes: file.Bytes[:end+len(line)], Nav: file.Nav}}
 }
 
 func headline(d *hcl.Diagnostic, color bool) string {

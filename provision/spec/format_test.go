@@ -98,6 +98,9 @@ func TestTidyDropsWhatFollowsInOtherPackages(t *testing.T) {
 func TestWhatIsNoSpecIsSoonSaid(t *testing.T) {
 	for name, text := range map[string]string{
 		"a binary":              strings.Repeat("\xff$\x00", maxSpec/3),
+		"one endless character": "a = e" + strings.Repeat("\u0301", maxSpec/2-10),
+		"one endless line":      strings.Repeat("$", maxSpec),
+		"many short errors":     strings.Repeat("$\n", maxSpec/2),
 		"a long list of blocks": strings.Repeat("locals { a = 1 }\n", maxSpec/18),
 	} {
 		_, diags, files := load(t, text)

@@ -97,6 +97,9 @@ func (l *loader) parse(path string) hcl.Body {
 }
 
 func parseText(name string, text []byte) (*hcl.File, hcl.Diagnostics) {
+	if diags := notText(text, name); diags.HasErrors() {
+		return &hcl.File{}, diags // without the bytes: nobody may walk through them
+	}
 	if diags := tooDeep(text, name); diags.HasErrors() {
 		return &hcl.File{Bytes: text}, diags
 	}

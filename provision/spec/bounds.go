@@ -1,11 +1,34 @@
 package spec
 
 import (
+	"bufio"
+	"bytes"
+	"unicode/utf8"
+
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
 const maxNesting = 100
+
+// notText refuses what is no text of lines. hcl's RangeScanner, with which it
+// prints source, never ends on a grapheme cluster longer than the buffer of a
+// bufio.Scanner; a run of bytes that are no UTF-8 counts as one.
+func notText(text []byte, name string) hcl.Diagnostics {
+	at := hcl.Range{Filename: name, Start: hcl.InitialPos, End: hcl.InitialPos}
+	if !utf8.Valid(text) {
+		return hcl.Diagnostics{problem(at, "Not a text file", "A cluster spec is text in UTF-8, and this is not. Name another file with -f FILE.")}
+	}
+	for line := range bytes.Lines(text) {
+		if len(line) >= bufio.MaxScanTokenSize {
+			return hcl.Diagnostics{problem(at, "Line too long", "Line %d has more than 64 KiB. Write it on several lines.", at.Start.Line)}
+		}
+		at.Start.Line++
+		at.Start.Byte += len(line)
+		at.End = at.Start
+	}
+	return nil
+}
 
 // tooDeep finds where text nests deeper than anybody writes. hcl's parser
 // recurses without a bound, some 8 KiB a level, and a stack overflow is a
