@@ -165,7 +165,7 @@ func (s requestSpec) checkSigner(r *x509.CertificateRequest) error {
 	case !slices.Equal(r.Subject.Organization, []string{"system:nodes"}):
 		return errors.New("organization is not system:nodes")
 	case !strings.HasPrefix(r.Subject.CommonName, "system:node:"):
-		return errors.New("subject common name does not begin with system:node:")
+		return errors.New("subject common name has not the prefix system:node: of nodes")
 	case foreign || !slices.Contains(s.Usages, need):
 		return errors.New("usages did not match")
 	case len(r.EmailAddresses)+len(r.URIs) > 0 || s.Signer == clientSigner && names > 0:

@@ -77,7 +77,7 @@ func (i *installed) join() (*apiClient, error) {
 }
 
 func (i *installed) register(api *apiClient) error {
-	err := api.call(i.ctx, http.MethodPost, nodesPath, i.newNode(i.member.Role), nil)
+	err := api.call(i.ctx, http.MethodPost, nodesPath, i.newNode(false), nil)
 	var refused *refusal
 	if errors.As(err, &refused) && refused.status == http.StatusConflict {
 		return nil // it was there before this boot
@@ -170,9 +170,7 @@ func (i *installed) awaitCertificate(ctx context.Context, api *apiClient, name s
 }
 
 func (i *installed) postStatus(ctx context.Context, api *apiClient, ready bool) error {
-	o := i.newNode(i.member.Role)
-	o.Status = raw(i.nodeStatus(ready))
-	return api.call(ctx, http.MethodPut, nodesPath+"/"+i.name()+"/status", o, nil)
+	return api.call(ctx, http.MethodPut, nodesPath+"/"+i.name()+"/status", i.newNode(ready), nil)
 }
 
 // runPods starts, once the node is Ready, what the cluster schedules on it.

@@ -2,7 +2,6 @@ package node
 
 import (
 	"fmt"
-	"maps"
 	"net/netip"
 	"time"
 )
@@ -30,24 +29,30 @@ type nodeInfo struct {
 	Arch       string `json:"architecture"`
 }
 
-// newNode is the node that a kubelet registers.
-func (s *system) newNode(role string) object {
+// newNode is the node that the kubelet registers.
+func (i *installed) newNode(ready bool) object {
 	labels := map[string]string{
-		"kubernetes.io/hostname": s.name(), "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64",
+		"kubernetes.io/hostname": i.name(), "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64",
 		"node.openshift.io/os_id": "rhcos",
 	}
-	maps.Copy(labels, roleLabels(role))
+	for _, role := range i.cluster.roles(i.member) {
+		labels["node-role.kubernetes.io/"+role] = ""
+	}
 	return object{
 		APIVersion: nodes.apiVersion(), Kind: nodes.kind,
-		Metadata: metadata{Name: s.name(), Labels: labels}, Status: raw(s.nodeStatus(false)),
+		Metadata: metadata{Name: i.name(), Labels: labels}, Status: raw(i.nodeStatus(ready)),
 	}
 }
 
-func roleLabels(role string) map[string]string {
-	if role == "master" {
-		return map[string]string{"node-role.kubernetes.io/master": "", "node-role.kubernetes.io/control-plane": ""}
+// roles of a node: control plane nodes work too where nobody else does.
+func (c *cluster) roles(m Member) []string {
+	switch {
+	case m.Role != "master":
+		return []string{"worker"}
+	case len(c.bundle.withRole("worker")) == 0:
+		return []string{"control-plane", "master", "worker"}
 	}
-	return map[string]string{"node-role.kubernetes.io/worker": ""}
+	return []string{"control-plane", "master"}
 }
 
 // nodeStatus is what the kubelet says of its node.

@@ -43,7 +43,7 @@ func (s *system) client(t *http.Transport) *http.Client {
 	s.mu.Lock()
 	s.transports = append(s.transports, t)
 	s.mu.Unlock()
-	return &http.Client{Transport: t, Timeout: apiTimeout}
+	return &http.Client{Transport: t, Timeout: max(minAnswer, s.host.patience(apiTimeout))}
 }
 
 // A refusal is an answer that is no success.

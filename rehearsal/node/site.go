@@ -9,27 +9,32 @@ import (
 )
 
 // A Site is what the hosts of a World share without a wire: the etcd of each
-// cluster, by the cluster's id. It is safe for concurrent use.
+// installation of a cluster. It is safe for concurrent use.
 type Site struct {
 	mu       sync.Mutex
-	clusters map[string]*cluster
+	clusters map[installationKey]*cluster
 }
 
+// An installationKey tells installations apart: one that is begun again has
+// another authority.
+type installationKey struct{ clusterID, authority string }
+
 // NewSite returns a Site without clusters.
-func NewSite() *Site { return &Site{clusters: map[string]*cluster{}} }
+func NewSite() *Site { return &Site{clusters: map[installationKey]*cluster{}} }
 
 // cluster returns the cluster of bundle, which the first host makes.
 func (s *Site) cluster(b Bundle, r Reporter) (*cluster, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c, ok := s.clusters[b.ClusterID]; ok {
+	key := installationKey{b.ClusterID, string(b.CACert)}
+	if c, ok := s.clusters[key]; ok {
 		return c, nil
 	}
 	c, err := newCluster(b, r)
 	if err != nil {
 		return nil, fmt.Errorf("cluster %s: %w", b.fullName(), err)
 	}
-	s.clusters[b.ClusterID] = c
+	s.clusters[key] = c
 	return c, nil
 }
 

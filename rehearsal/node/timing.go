@@ -42,7 +42,8 @@ const (
 const (
 	minHeartbeat = 500 * time.Millisecond
 	minGrace     = 10 * time.Second
-	minPatience  = 2 * time.Second // time-outs of single questions
+	minPatience  = 2 * time.Second // time-outs of connecting and of DNS
+	minAnswer    = 6 * time.Second // time-out of a whole request
 )
 
 // writeSteps is how many times the writing of the image is reported: every 5 %.
