@@ -8,10 +8,12 @@
 // balancer, asks for certificates, registers its node, and runs what belongs
 // on it: API server, machine config server, router, controllers.
 //
-// Everything goes over wire protocols through the host's own [Link]. The one
-// exception is etcd, which the control plane hosts of a cluster have in common
-// in the [Site], with quorum, but without packets. Durations (timing.go) are
-// divided by Hardware.Speed; clocks are not.
+// Hosts speak wire protocols through their own [Link], with one exception: etcd,
+// which the control plane hosts of a cluster have in common in the [Site]. It
+// has members and a quorum, but no packets. The controllers on these hosts
+// work on it directly, not through the API, and learn there which host has
+// fetched its configuration. Durations (timing.go) are divided by
+// Hardware.Speed; clocks are not.
 //
 // The shell behind SSH is an interpreter with a virtual root: it never touches
 // a file or a process of the machine that runs the simulation.
