@@ -41,7 +41,11 @@ func compile(c Config) (*table, error) {
 		t.zones[built.apex] = built
 	}
 	problems = append(problems, t.permit(c))
-	return t, errors.Join(problems...)
+	if err := errors.Join(problems...); err != nil {
+		return nil, err
+	}
+	t.prepack()
+	return t, nil
 }
 
 // permit checks who may forward, and to whom.

@@ -159,7 +159,7 @@ func (c *call) result() (*answer, error) {
 // loops reports whether q is c itself, gone round: it is spelled in the very
 // letters we chose at random, or comes from an upstream.
 func (f *forwarder) loops(c *call, q *query) bool {
-	if sent := c.spelling.Load(); sent != nil && *sent == q.name {
+	if sent := c.spelling.Load(); sent != nil && *sent == q.sent {
 		return true
 	}
 	from := q.client.Addr()

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -53,9 +52,7 @@ func bind(a netip.AddrPort) (*listener, error) {
 
 // run serves until stop, then waits for what is under way and closes.
 func (l *listener) run(s *Server) {
-	for range min(runtime.GOMAXPROCS(0), 4) {
-		l.busy.Go(func() { l.readUDP(s) })
-	}
+	l.busy.Go(func() { l.readUDP(s) })
 	l.busy.Go(func() { l.accept(s) })
 	l.busy.Wait()
 	l.close()
@@ -71,27 +68,6 @@ func (l *listener) stop() {
 func (l *listener) close() {
 	l.udp.Close()
 	l.tcp.Close()
-}
-
-// readUDP answers one packet after the other; only what has to wait for an
-// upstream leaves this goroutine.
-func (l *listener) readUDP(s *Server) {
-	buf := make([]byte, 65535) // a longer query must not be cut into a malformed one
-	for !l.stopping.Load() {
-		n, client, err := l.udp.ReadFromUDPAddrPort(buf)
-		if err != nil {
-			if !l.stopping.Load() {
-				s.pause()
-			}
-			continue
-		}
-		reply, later := s.handle(buf[:n], client, false)
-		if later != nil {
-			l.busy.Go(func() { l.writeUDP(later(), client) })
-			continue
-		}
-		l.writeUDP(reply, client)
-	}
 }
 
 // writeUDP sends a reply; that a client is gone is its own business.

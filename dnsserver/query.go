@@ -20,8 +20,9 @@ type query struct {
 	opcode int
 
 	asked  bool     // one question was read
-	name   string   // presentation form, letters as sent
-	key    wireName // the same in lower case
+	sent   string   // the name in presentation form, letters as sent
+	name   string   // the same in lower case, which all work is done with
+	key    wireName // the same in wire form
 	qtype  uint16
 	qclass uint16
 	edns   *edns
@@ -87,11 +88,12 @@ func (q *query) parseQuestion() (int, error) {
 	if !ok || end+4 > len(q.packet) {
 		return 0, errFormat
 	}
-	name, _, err := dns.UnpackDomainName(q.packet, headerLen)
+	sent, _, err := dns.UnpackDomainName(q.packet, headerLen)
 	if err != nil {
 		return 0, errFormat
 	}
-	q.name, q.key = name, fold(q.packet[headerLen:end])
+	q.sent, q.key = sent, fold(q.packet[headerLen:end])
+	q.name = q.key.text()
 	q.qtype, q.qclass = be16(q.packet, end), be16(q.packet, end+2)
 	q.asked = true
 	return end + 4, nil

@@ -2,8 +2,10 @@ package dnsserver
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
@@ -19,21 +21,28 @@ type Query struct {
 	Rcode  string         `json:"rcode"`
 }
 
-// A ring holds the last queries. An entry is written without allocation; what
-// people read is made when they ask.
+// A ring holds the last queries. To write one allocates nothing and waits for
+// nobody but a reader of the very same place; what people read is made when
+// they ask.
 type ring struct {
-	mu      sync.Mutex
-	entries []entry
-	next    int // the entry to write; all before it and, once full, all after it are set
-	full    bool
+	next   atomic.Uint64 // number of the entry to write
+	places []place
 }
 
+type place struct {
+	mu     sync.Mutex
+	number uint64 // of the entry, from 1; 0: none yet
+	entry
+	name [maxName]byte
+	size uint8 // of name
+}
+
+// An entry is a query without its name.
 type entry struct {
 	time   time.Time
 	client netip.AddrPort
 	tcp    bool
 	asked  bool
-	key    wireName
 	qtype  uint16
 	rcode  int
 }
@@ -42,40 +51,47 @@ func newRing(n int) *ring {
 	if n <= 0 {
 		n = 512
 	}
-	return &ring{entries: make([]entry, n)}
+	return &ring{places: make([]place, n)}
 }
 
-func (r *ring) add(q *query, rcode int, at time.Time) {
-	e := entry{at, q.client, q.tcp, q.asked, q.key, q.qtype, rcode}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.entries[r.next] = e
-	r.next++
-	if r.next == len(r.entries) {
-		r.next, r.full = 0, true
-	}
+// add remembers e, which asked for name, in wire form.
+func (r *ring) add(e entry, name []byte) {
+	number := r.next.Add(1)
+	p := &r.places[number%uint64(len(r.places))]
+	p.mu.Lock()
+	p.number, p.entry = number, e
+	p.size = uint8(copy(p.name[:], name))
+	p.mu.Unlock()
 }
 
 // Queries returns the last queries, oldest first.
 func (s *Server) Queries() []Query {
-	r := s.log
-	r.mu.Lock()
-	held := append([]entry{}, r.entries[:r.next]...)
-	if r.full {
-		held = append(append([]entry{}, r.entries[r.next:]...), held...)
+	type numbered struct {
+		number uint64
+		Query
 	}
-	r.mu.Unlock()
+	var held []numbered
+	for i := range s.log.places {
+		p := &s.log.places[i]
+		p.mu.Lock()
+		if p.number > 0 {
+			held = append(held, numbered{p.number, p.query()})
+		}
+		p.mu.Unlock()
+	}
+	slices.SortFunc(held, func(a, b numbered) int { return int(int64(a.number - b.number)) })
 	out := make([]Query, len(held))
-	for i, e := range held {
-		out[i] = e.query()
+	for i, h := range held {
+		out[i] = h.Query
 	}
 	return out
 }
 
-func (e entry) query() Query {
-	q := Query{Time: e.time, Client: e.client, TCP: e.tcp, Rcode: rcodeName(e.rcode)}
-	if e.asked {
-		q.Name, q.Type = e.key.text(), typeName(e.qtype)
+// query is p for people; p.mu is held.
+func (p *place) query() Query {
+	q := Query{Time: p.time, Client: p.client, TCP: p.tcp, Rcode: rcodeName(p.rcode)}
+	if p.asked {
+		q.Name, q.Type = wireName(p.name[:p.size]).text(), typeName(p.qtype)
 	}
 	return q
 }

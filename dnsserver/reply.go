@@ -1,9 +1,7 @@
 package dnsserver
 
 import (
-	"fmt"
 	"net/netip"
-	"runtime/debug"
 	"time"
 
 	"github.com/miekg/dns"
@@ -14,7 +12,7 @@ import (
 // used after handle returned. A bug met here costs one query, not the process.
 func (s *Server) handle(packet []byte, client netip.AddrPort, tcp bool) (reply []byte, later func() []byte) {
 	start := time.Now()
-	s.meter.received(tcp)
+	s.meter.lanes[0].received(tcp)
 	q := &query{client: netip.AddrPortFrom(client.Addr().Unmap(), client.Port()), tcp: tcp}
 	defer s.guard(q, &reply)
 	err := q.parse(packet)
@@ -36,7 +34,7 @@ func (s *Server) handle(packet []byte, client netip.AddrPort, tcp bool) (reply [
 // guard turns a panic into SERVFAIL and keeps where it happened.
 func (s *Server) guard(q *query, reply *[]byte) {
 	if p := recover(); p != nil {
-		s.meter.panicked(fmt.Sprintf("%v\n%s", p, debug.Stack()))
+		s.meter.panicked(p)
 		*reply = bare(q, dns.RcodeServerFailure)
 	}
 }
@@ -102,7 +100,7 @@ func (q *query) mayForward() bool { return q.recursion && q.flags&flagRD != 0 }
 
 // response is an answer without records.
 func (q *query) response(rcode int) *dns.Msg {
-	m := &dns.Msg{Compress: true}
+	m := &dns.Msg{}
 	m.Id, m.Response, m.Opcode, m.Rcode = q.id, true, q.opcode, rcode
 	m.RecursionDesired = q.flags&flagRD != 0
 	m.CheckingDisabled = q.flags&flagCD != 0
@@ -128,12 +126,22 @@ func (s *Server) finish(q *query, m *dns.Msg, start time.Time) []byte {
 	if q.tsig != nil && m.Rcode == dns.RcodeNotAuth {
 		m.Extra = append(m.Extra, q.badKey(start))
 	}
-	s.meter.answered(m.Rcode)
-	s.log.add(q, m.Rcode, start)
+	s.meter.lanes[0].answered(q.qtype, m.Rcode)
+	s.log.add(entry{start, q.client, q.tcp, q.asked, q.qtype, m.Rcode}, []byte(q.key))
 	m.Truncate(q.limit())
+	m.Compress = true // Truncate clears it where it can
 	packed, err := m.Pack()
 	if err != nil || len(packed) > q.limit() {
 		return bare(q, dns.RcodeServerFailure)
+	}
+	return q.spelled(packed)
+}
+
+// spelled gives the client its own letters back (RFC 4343, RFC 5452): in the
+// question, and in every name that is a pointer into it.
+func (q *query) spelled(packed []byte) []byte {
+	if sent, err := pack(q.sent); q.asked && err == nil {
+		copy(packed[headerLen:], sent)
 	}
 	return packed
 }

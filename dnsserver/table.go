@@ -11,6 +11,7 @@ import (
 // compiled, so a query works with one table from beginning to end.
 type table struct {
 	zones   map[wireName]*zone
+	spots   map[wireName]*spot // every name of the zones, for the fast path
 	allow   []netip.Prefix
 	forward *forwarder // nil: foreign names are refused
 }
