@@ -48,6 +48,16 @@ func (e *PreflightError) Error() string {
 	return "preflight: " + strings.Join(lines, "; ")
 }
 
+// Unwrap returns the errors that were met while looking.
+func (e *PreflightError) Unwrap() (errs []error) {
+	for _, p := range e.Problems {
+		if p.Err != nil {
+			errs = append(errs, p.Err)
+		}
+	}
+	return errs
+}
+
 // A PartialError says what `down` could not remove.
 type PartialError struct {
 	Left []string
@@ -75,10 +85,10 @@ func ExitCode(err error) int {
 		return ExitOK
 	case errors.Is(err, ErrInterrupted), errors.Is(err, context.Canceled):
 		return ExitInterrupted
-	case errors.As(err, &preflight):
-		return ExitPreflight
 	case errors.As(err, &unreadable):
 		return ExitSpec
+	case errors.As(err, &preflight):
+		return ExitPreflight
 	case errors.As(err, &held):
 		return ExitHeld
 	case errors.Is(err, ErrDeclined):

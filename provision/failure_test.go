@@ -41,6 +41,7 @@ func TestExitCodes(t *testing.T) {
 		{"declined", ErrDeclined, 10},
 		{"held", &state.HeldError{Cluster: "c"}, 11},
 		{"preflight", &PreflightError{}, 12},
+		{"preflight met a secret that cannot be read", &PreflightError{[]provider.Problem{{What: "x"}, {Err: &secret.ReadError{Err: wrong}}}}, 3},
 		{"teardown", &PartialError{Err: step(phaseTeardown, wrong)}, 14},
 	}
 	for _, test := range tests {

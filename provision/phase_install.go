@@ -76,7 +76,7 @@ func (r *run) tell(p installer.Progress) {
 		r.stage(h.Node, stage, h.Percent)
 	}
 	for _, stranger := range p.Strange {
-		r.once("host " + stranger + " booted this cluster's image but is not in the spec: it is left out")
+		r.once("host " + stranger + " booted this cluster's image but is not in the spec: the installation waits until it is gone")
 	}
 }
 

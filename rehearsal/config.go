@@ -36,6 +36,8 @@ type HypervisorConfig struct {
 type InstallerConfig struct {
 	URL   string `json:"url"`             // http or https
 	Token string `json:"token,omitempty"` // of the user; empty: no authentication
+	// Releases are versions that it offers besides its own few.
+	Releases []string `json:"releases,omitempty"`
 }
 
 // A NetworkConfig is a network with its router, which also answers DNS and

@@ -94,12 +94,12 @@ func (w *World) announceDatacentre(i int, d *datacentre, token string) error {
 
 // storages are those a fresh installation has, under the spec's names.
 func (h HypervisorConfig) storages() []pve.Storage {
-	files := pve.Storage{Name: h.ISOStorage, Type: "dir", Content: []string{"iso", "vztmpl", "backup"}}
+	files := pve.Storage{Name: h.ISOStorage, Type: "dir", Content: []string{"iso", "vztmpl", "backup"}, Size: 8 << 40}
 	if h.ISOStorage == h.DiskStorage {
 		files.Content = append(files.Content, "images")
 		return []pve.Storage{files}
 	}
-	return []pve.Storage{files, {Name: h.DiskStorage, Type: "lvmthin", Content: []string{"images", "rootdir"}}}
+	return []pve.Storage{files, {Name: h.DiskStorage, Type: "lvmthin", Content: []string{"images", "rootdir"}, Size: 8 << 40}}
 }
 
 func (h HypervisorConfig) pools() []string {
@@ -113,7 +113,7 @@ func (h HypervisorConfig) pools() []string {
 // nothing more.
 func (h HypervisorConfig) leastPrivilege() []pve.ACL {
 	machines := []string{
-		"VM.Allocate", "VM.Audit", "VM.PowerMgmt", "VM.GuestAgent.Audit",
+		"VM.Allocate", "VM.Audit", "VM.PowerMgmt",
 		"VM.Config.CDROM", "VM.Config.CPU", "VM.Config.Disk", "VM.Config.HWType",
 		"VM.Config.Memory", "VM.Config.Network", "VM.Config.Options",
 	}

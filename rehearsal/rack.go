@@ -97,7 +97,7 @@ func unplug(ports []*netlab.Port) error {
 
 func (m *machine) hardware(speed pace.Pace) node.Hardware {
 	hw := node.Hardware{
-		Name: m.vm.Name, UUID: m.vm.UUID, Serial: m.vm.Serial, CPUs: m.vm.CPUs, Memory: m.vm.Memory,
+		Name: m.vm.Name, UUID: m.vm.UUID, CPUs: m.vm.CPUs, Memory: m.vm.Memory,
 		Disk: m.disk, DiskSize: m.vm.Disk, Boot: m.vm.Boot, Speed: speed,
 	}
 	if m.vm.Disk == 0 {

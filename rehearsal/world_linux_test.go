@@ -311,7 +311,7 @@ func TestMachinesBootOnTheNetworkAndVanishFromIt(t *testing.T) {
 	must(t, image.Close())
 	r := w.datacentres[0].rack
 	must(t, r.PowerOn(m))
-	for deadline := time.Now().Add(20 * time.Second); dialSSH(t) != nil; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); dialSSH(t) != nil; <-time.After(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("no SSH: %+v", w.Hosts()[0])
 		}

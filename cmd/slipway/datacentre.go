@@ -88,18 +88,33 @@ func (d *datacentre) addHypervisor(label string, c proxmox.Config) {
 }
 
 func (d *datacentre) addInstaller(c spec.Cluster, engine assisted.Config) {
-	wanted := rehearsal.InstallerConfig{URL: engine.Endpoint.String()}
+	wanted := rehearsal.InstallerConfig{URL: engine.Endpoint.String(), Releases: versionsOf(c.Release)}
 	if engine.Token.Set() {
 		name := "rehearsal_installer_" + c.Name
 		wanted.Token = "rehearsal-token"
 		d.secrets[name] = wanted.Token
 		fmt.Fprintf(&d.blocks, "cluster %q {\n  installer %q {\n    token = secret.%s\n  }\n}\n", c.Name, c.Installer.Type, name)
 	}
-	if slices.ContainsFunc(d.config.Installers, func(i rehearsal.InstallerConfig) bool { return i.URL == wanted.URL }) {
-		return
+	for i, known := range d.config.Installers {
+		if known.URL == wanted.URL {
+			d.config.Installers[i].Releases = append(known.Releases, wanted.Releases...)
+			return
+		}
 	}
 	d.config.Installers = append(d.config.Installers, wanted)
 	d.replace("assisted service "+wanted.URL, "a simulated service; its agents are simulated hosts")
+}
+
+// versionsOf is the version that a service which has the release would offer.
+func versionsOf(release string) []string {
+	product, version, _ := strings.Cut(release, "-")
+	if strings.Count(version, ".") == 1 {
+		version += ".0"
+	}
+	if product == "okd" {
+		version += "-okd-scos.0"
+	}
+	return []string{version}
 }
 
 // write puts down the override file, and the secrets it names, once the world

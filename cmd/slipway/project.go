@@ -38,7 +38,8 @@ func (a *app) read() (reading, error) {
 	}
 	loaded, diags, files := spec.Load(paths, spec.Options{
 		Override: a.override, LookupEnv: os.LookupEnv, Stdin: a.stdin,
-		ProviderTypes: providers.Types(), InstallerTypes: installers.Types(),
+		ProviderTypes: providers.Types(), ValidateProvider: providers.Validate,
+		InstallerTypes: installers.Types(), ValidateInstaller: installers.Validate,
 	})
 	r := reading{loaded, files}
 	return r, a.diagnose(r, diags)
@@ -85,7 +86,17 @@ func (a *app) project(sink event.Sink) (*provision.Project, error) {
 		return nil, err
 	}
 	p, diags := provision.Open(cluster, options)
-	return p, a.diagnose(r, diags)
+	return p, a.diagnose(r, onlyErrors(diags))
+}
+
+// onlyErrors leaves out the warnings, which reading the spec has told.
+func onlyErrors(diags hcl.Diagnostics) (errs hcl.Diagnostics) {
+	for _, d := range diags {
+		if d.Severity == hcl.DiagError {
+			errs = append(errs, d)
+		}
+	}
+	return errs
 }
 
 func (a *app) options(sink event.Sink) (provision.Options, error) {

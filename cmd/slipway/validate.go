@@ -31,7 +31,7 @@ func (a *app) validate() error {
 	}
 	for _, c := range r.Clusters {
 		_, diags := provision.Open(c, options)
-		if err := a.diagnose(r, diags); err != nil {
+		if err := a.diagnose(r, onlyErrors(diags)); err != nil {
 			return err
 		}
 	}

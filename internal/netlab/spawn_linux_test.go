@@ -86,7 +86,7 @@ func TestTheSpawnedDieWithTheirParent(t *testing.T) {
 }
 
 func ends(pid int) bool {
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); <-time.After(10 * time.Millisecond) {
 		if _, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); err != nil { // gone, or not reaped yet
 			return true
 		}

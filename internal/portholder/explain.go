@@ -68,7 +68,7 @@ func wayOut(name string, pid int, addr netip.AddrPort) string {
 		return "if it is libvirt's (virsh net-list), use another address than the bridge's; otherwise keep it off this one: " +
 			fmt.Sprintf(`printf 'bind-interfaces\nexcept-interface=%s\n' >/etc/dnsmasq.d/slipway.conf && systemctl restart dnsmasq`, interfaceOf(addr.Addr()))
 	case "slipway":
-		return fmt.Sprintf("another slipway serves here: see slipway list, or end it with kill %d", pid)
+		return fmt.Sprintf("another slipway serves here: `slipway down` of its cluster ends it, or kill %d", pid)
 	}
 	return fmt.Sprintf("stop %s (kill %d, or the unit systemctl status %d names), or use another address", name, pid, pid)
 }

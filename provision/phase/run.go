@@ -22,9 +22,13 @@ func (g *Graph) do(ctx context.Context, s Step) error {
 	began := time.Now()
 	ctx, stop := g.within(ctx, s)
 	defer stop()
-	already, err := done(ctx, s)
+	already := false
+	err := g.try(ctx, s, func(ctx context.Context) (err error) {
+		already, err = done(ctx, s)
+		return err
+	})
 	if err != nil {
-		return g.end(s, began, fmt.Errorf("look whether it is so already: %w", g.cause(ctx, err)))
+		return g.end(s, began, fmt.Errorf("look whether it is so already: %w", err))
 	}
 	if already {
 		g.tell(event.Event{Kind: event.StepSkip}, s)

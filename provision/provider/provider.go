@@ -74,6 +74,7 @@ type Problem struct {
 	What  string // "storage \"local\" on node \"pve\" does not take ISO images"
 	Hint  string // what to do or run
 	Fatal bool   // false: a warning
+	Err   error  // what was met, when it decides how the run ends: an unreadable secret
 }
 
 // A Request is what a run is going to ask of the provider.

@@ -37,7 +37,7 @@ type Network struct {
 	VLAN     int    // 0: untagged
 	CIDR     netip.Prefix
 	Gateway  netip.Addr   // zero: none given
-	Upstream []netip.Addr // DNS servers for foreign names, may be empty
+	Upstream []netip.Addr // DNS servers for foreign names: the gateway when none are given
 	MTU      int          // 0: the bridge's
 	Range    hcl.Range
 }

@@ -51,15 +51,27 @@ type cluster struct {
 func (l *loader) providers(blocks hcl.Blocks) []Provider {
 	var list []Provider
 	for _, b := range blocks {
-		l.known("provider", b.Labels[0], l.opts.ProviderTypes, b.LabelRanges[0])
+		if l.known("provider", b.Labels[0], l.opts.ProviderTypes, b.LabelRanges[0]) {
+			l.judge(l.opts.ValidateProvider, b.Labels[0], b.Body)
+		}
 		list = append(list, Provider{b.Labels[0], b.Labels[1], b.Body, l.ctx, b.DefRange})
 	}
 	return list
 }
 
-func (l *loader) known(what, name string, types []string, at hcl.Range) {
+func (l *loader) known(what, name string, types []string, at hcl.Range) bool {
 	if types != nil && !slices.Contains(types, name) {
 		l.errorf(at, "Unknown "+what, "There is no %s of type %q. %s", what, name, didYouMean(name, types))
+		return false
+	}
+	return true
+}
+
+// judge has a body judged by those who will decode it, so that its problems
+// are told together with all others.
+func (l *loader) judge(validate Validate, name string, body hcl.Body) {
+	if validate != nil {
+		l.diags = append(l.diags, validate(name, body, l.ctx)...)
 	}
 }
 
@@ -148,7 +160,9 @@ func (l *loader) installer(c *cluster) {
 	for _, other := range c.raw.Installers[1:] {
 		l.errorf(other.Range, "Duplicate block", "A cluster has one installer, and there is one already, at %s. Remove one of them.", first.Range)
 	}
-	l.known("installer", first.Type, l.opts.InstallerTypes, first.TypeRange)
+	if l.known("installer", first.Type, l.opts.InstallerTypes, first.TypeRange) {
+		l.judge(l.opts.ValidateInstaller, first.Type, first.Body)
+	}
 	c.Installer = Installer{first.Type, first.Body, l.ctx, first.Range}
 }
 

@@ -32,7 +32,14 @@ type Options struct {
 	// ProviderTypes and InstallerTypes are the known first labels; nil: any.
 	ProviderTypes  []string
 	InstallerTypes []string
+	// ValidateProvider and ValidateInstaller judge the bodies of blocks with
+	// known first labels, which spec does not read itself; nil: nobody does.
+	ValidateProvider  Validate
+	ValidateInstaller Validate
 }
+
+// A Validate judges the body of a block by the type in its first label.
+type Validate func(name string, body hcl.Body, ctx *hcl.EvalContext) hcl.Diagnostics
 
 const maxSpec = 256 << 10 // bytes of one file
 

@@ -45,6 +45,9 @@ func (l *loader) network(n *network) {
 		n.CIDR, _ = l.cidr(n.raw.CIDR)
 	}
 	n.Gateway = l.gateway(n)
+	if n.raw.Upstream == nil && n.Gateway.IsValid() {
+		n.Upstream = []netip.Addr{n.Gateway} // most routers answer DNS; nodes must reach registries by name
+	}
 	upstream, _ := l.items(n.raw.Upstream, `["192.0.2.1"]`)
 	for _, i := range upstream {
 		if addr, ok := l.parseAddress(i, `"192.0.2.1"`); ok {

@@ -37,7 +37,8 @@ type Config struct {
 	Token     string           // bearer token of the user; "": AUTH_TYPE none
 	Dir       string           // where discovery images are kept, as files
 	Speed     pace.Pace        // divides every duration
-	Releases  []string         // default defaultReleases
+	Releases  []string         // default defaultReleases and Offer
+	Offer     []string         // versions offered besides the default
 	Minimum   Requirements     // zero: the real service's table
 	ImageSize int64            // bytes of a discovery ISO, default 32 MiB
 	OnRequest func(r *Request) // called after each API request, may be nil
@@ -87,7 +88,7 @@ func New(config Config) (*Service, error) {
 func (c Config) withDefaults() Config {
 	c.URL = strings.TrimSuffix(c.URL, "/")
 	if len(c.Releases) == 0 {
-		c.Releases = defaultReleases
+		c.Releases = slices.Concat(defaultReleases, c.Offer)
 	}
 	if c.Minimum == (Requirements{}) {
 		c.Minimum = realRequirements

@@ -25,7 +25,6 @@ type VM struct {
 	ID     int
 	Name   string
 	UUID   uuid.UUID // smbios1 uuid, lower case
-	Serial string    // smbios1 baseboard serial, mostly empty
 	NICs   []NIC
 	CPUs   int
 	Memory int      // MiB

@@ -2,7 +2,6 @@ package pve
 
 import (
 	"crypto/sha1"
-	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"maps"
@@ -172,10 +171,6 @@ func (s *Server) hardware(m *machine) VM {
 	v := VM{ID: m.id, Name: m.conf["name"], CPUs: m.cpus(), Memory: m.memory(), NICs: m.nics()}
 	if smbios, err := smbiosKeys.parse("smbios1", m.conf["smbios1"]); err == nil {
 		v.UUID, _ = uuid.Parse(smbios["uuid"])
-		v.Serial = smbios["serial"]
-		if plain, err := base64.StdEncoding.DecodeString(v.Serial); err == nil && smbios["base64"] == "1" {
-			v.Serial = string(plain)
-		}
 	}
 	for _, name := range driveNames {
 		d, err := parseDrive(name, m.conf[name])

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/slipway-project/slipway/internal/tlspin"
@@ -56,7 +57,7 @@ func (e *Engine) repeat(ctx context.Context, c call, token string) ([]byte, erro
 	wait := firstWait
 	for attempt := 1; ; attempt++ {
 		answer, err := e.once(ctx, c, token)
-		if err == nil || c.method != http.MethodGet || attempt == attempts || !passing(err) || ctx.Err() != nil {
+		if err == nil || c.method != http.MethodGet || attempt == attempts || !worthRepeating(err) || ctx.Err() != nil {
 			return answer, err
 		}
 		if stopped := e.pace.Wait(ctx, wait); stopped != nil {
@@ -117,10 +118,27 @@ var errSlow = errors.New("no answer in time")
 // unanswered says why there is no answer: the certificate, the end of ctx, or
 // the network.
 func unanswered(ctx context.Context, c call, err error) error {
+	var wrapped *url.Error // its own words repeat method and path
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err
+	}
 	if untrusted := tlspin.Explain(err); untrusted != nil {
-		err = untrusted
-	} else if cause := context.Cause(ctx); cause != nil {
+		return fmt.Errorf("%s %s: %w", c.method, c.path, untrusted)
+	}
+	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
-	return fmt.Errorf("%s %s: %w", c.method, c.path, redacted(err, c.secret))
+	return &silence{c.method, c.path, redacted(err, c.secret)}
 }
+
+// A silence is a call without an answer.
+type silence struct {
+	method, path string
+	err          error
+}
+
+func (s *silence) Error() string { return fmt.Sprintf("%s %s: %v", s.method, s.path, s.err) }
+func (s *silence) Unwrap() error { return s.err }
+
+// Transient reports that asking again may help.
+func (s *silence) Transient() bool { return true }

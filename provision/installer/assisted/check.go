@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/slipway-project/slipway/internal/hint"
+	"github.com/slipway-project/slipway/internal/secret"
 	"github.com/slipway-project/slipway/internal/tlspin"
 	"github.com/slipway-project/slipway/provision/installer"
 	"github.com/slipway-project/slipway/provision/provider"
@@ -32,7 +33,10 @@ func fatal(advice, format string, args ...any) provider.Problem {
 
 func (e *Engine) explainUnreachable(err error) provider.Problem {
 	var untrusted *tlspin.UntrustedError
+	var unreadable *secret.ReadError
 	switch {
+	case errors.As(err, &unreadable):
+		return provider.Problem{What: err.Error(), Hint: hint.Of(err), Fatal: true, Err: err}
 	case errors.As(err, &untrusted):
 		return fatal(fmt.Sprintf("compare it on the service's host, then write fingerprint = %q in the installer block", untrusted.Fingerprint),
 			"assisted service %s: %v", e.endpoint, err)

@@ -49,7 +49,7 @@ func TestCheckUnreachable(t *testing.T) {
 	}
 	defer engine.Close()
 	want := []provider.Problem{{
-		What:  `assisted service http://127.0.0.1:1 does not answer: GET /component-versions: Get "http://127.0.0.1:1/api/assisted-install/v2/component-versions": dial tcp 127.0.0.1:1: connect: connection refused`,
+		What:  `assisted service http://127.0.0.1:1 does not answer: GET /component-versions: dial tcp 127.0.0.1:1: connect: connection refused`,
 		Hint:  "is the service running, and is this its address and port (8090 when self-hosted)?",
 		Fatal: true,
 	}}

@@ -41,9 +41,6 @@ type rawConfig struct {
 func Decode(body hcl.Body, ctx *hcl.EvalContext, lookup func(string) (string, bool)) (Config, hcl.Diagnostics) {
 	var raw rawConfig
 	diags := gohcl.DecodeBody(body, ctx, &raw)
-	if diags.HasErrors() {
-		return Config{}, diags
-	}
 	var cfg Config
 	for _, check := range []func(*Config) *hcl.Diagnostic{raw.endpoint, raw.trust} {
 		if d := check(&cfg); d != nil {
@@ -66,6 +63,9 @@ func wrong(subject hcl.Range, summary, detail string, args ...any) *hcl.Diagnost
 // path of the API.
 func (r rawConfig) endpoint(cfg *Config) *hcl.Diagnostic {
 	const summary = "Invalid endpoint"
+	if r.EndpointRange.Filename == "" { // missing, which gohcl has said
+		return nil
+	}
 	u, err := url.Parse(strings.TrimSpace(r.Endpoint))
 	if err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return wrong(r.EndpointRange, summary, "%q is not the URL of an assisted service. Write one such as http://192.0.2.9:8090.", r.Endpoint)

@@ -5,12 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/slipway-project/slipway/internal/tlspin"
 )
 
 // textLimit is the most bytes of the service's words that an error shows.
@@ -147,12 +146,18 @@ func is(err error, statuses ...int) bool {
 	return errors.As(err, &refused) && slices.Contains(statuses, refused.Status)
 }
 
-// passing reports whether err may go away by itself: the service restarts, a
-// proxy before it has lost it, or it asks for patience.
-func passing(err error) bool {
-	var refused *Error
-	if errors.As(err, &refused) {
-		return refused.Status >= 500 || refused.Status == http.StatusTooManyRequests
+// Transient reports whether the service is out of order rather than unwilling.
+func (e *Error) Transient() bool {
+	return e.Status >= 500 || e.Status == http.StatusTooManyRequests
+}
+
+// worthRepeating reports whether a GET is to be repeated at once. Where nobody
+// listens it is not: a caller that waits asks again itself.
+func worthRepeating(err error) bool {
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Op == "dial" {
+		return false
 	}
-	return tlspin.Explain(err) == nil && !errors.Is(err, context.Canceled)
+	var passing interface{ Transient() bool }
+	return errors.As(err, &passing) && passing.Transient() && !errors.Is(err, context.Canceled)
 }

@@ -41,7 +41,7 @@ func (s *survey) warn(advice, what string, args ...any) {
 
 func (s *survey) failed(err error) {
 	if err != nil {
-		s.fatal(hint.Of(err), "%v", err)
+		s.problems = append(s.problems, provider.Problem{What: err.Error(), Hint: hint.Of(err), Fatal: true, Err: err})
 	}
 }
 

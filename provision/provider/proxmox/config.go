@@ -74,9 +74,6 @@ type rawConfig struct {
 func Decode(body hcl.Body, ctx *hcl.EvalContext) (Config, hcl.Diagnostics) {
 	var raw rawConfig
 	diags := gohcl.DecodeBody(body, ctx, &raw)
-	if diags.HasErrors() {
-		return Config{}, diags
-	}
 	cfg := Config{CA: raw.ca(), Nodes: raw.Nodes, Pool: raw.Pool}
 	for _, check := range []func(*Config) *hcl.Diagnostic{
 		raw.endpoint, raw.token, raw.fingerprint, raw.storage, raw.nodes, raw.pool, raw.vmids,
@@ -98,6 +95,9 @@ func wrong(subject hcl.Range, summary, detail string, args ...any) *hcl.Diagnost
 // path of the API, or the fragment of the web interface.
 func (r rawConfig) endpoint(cfg *Config) *hcl.Diagnostic {
 	const summary = "Invalid endpoint"
+	if r.EndpointRange.Filename == "" { // missing, which gohcl has said
+		return nil
+	}
 	u, err := url.Parse(strings.TrimSpace(r.Endpoint))
 	if err != nil || u.Hostname() == "" || u.Scheme != "https" {
 		return wrong(r.EndpointRange, summary, "%q is not the URL of a Proxmox VE node. Write https:// and its name, such as https://pve.lan:8006.", r.Endpoint)

@@ -70,6 +70,17 @@ func (e *Error) Unwrap() error { return e.cause }
 // Is reports whether target is e's kind.
 func (e *Error) Is(target error) bool { return target == error(e.Kind) }
 
+// Transient reports whether the same call may succeed a little later.
+func (e *Error) Transient() bool {
+	switch e.Kind {
+	case Unavailable, LockTimeout:
+		return true
+	case Unreachable:
+		return !untrusted(e.cause)
+	}
+	return false
+}
+
 // meanings tells kinds by PVE's words; the first match counts.
 var meanings = []struct {
 	kind Kind
