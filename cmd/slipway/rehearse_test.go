@@ -324,6 +324,11 @@ func (w *testWorld) noneTwice(t *testing.T, want int) {
 func (w *testWorld) goneAfterDown(t *testing.T, spec string) {
 	t.Helper()
 	w.must(t, "down", "--yes", "-f", spec)
+	w.noResidue(t)
+}
+
+func (w *testWorld) noResidue(t *testing.T) {
+	t.Helper()
 	residue, err := rehearsal.NewControl(w.dir).Residue(context.Background(), nil, []string{w.ready.Env["SLIPWAY_HOME"]})
 	if err != nil || len(residue) != 0 {
 		t.Errorf("residue %q, %v", residue, err)

@@ -87,7 +87,6 @@ type world struct {
 	app     *app
 	exe     string
 	process *rehearsal.Process
-	phases  map[string]bool
 }
 
 // openWorld starts the datacentre that the specs, each a list of files, need.

@@ -1,5 +1,7 @@
 package pve
 
+//lint:file-ignore ST1005 these are the real server's words, newlines and all
+
 import (
 	"fmt"
 	"regexp"

@@ -3,7 +3,6 @@ package pve
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 )
@@ -96,5 +95,5 @@ func writeJSON(w http.ResponseWriter, status int, body envelope) {
 	w.Header().Set("Cache-Control", "max-age=0")
 	w.Header().Set("Pragma", "no-cache")
 	w.WriteHeader(status)
-	io.WriteString(w, string(text))
+	w.Write(text)
 }

@@ -74,14 +74,6 @@ func (s *Server) print(t *task, format string, args ...any) {
 	t.log = append(t.log, fmt.Sprintf(format, args...))
 }
 
-// warn adds a line that makes the task end with warnings.
-func (s *Server) warn(t *task, format string, args ...any) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t.log = append(t.log, "WARN: "+fmt.Sprintf(format, args...))
-	t.warnings++
-}
-
 // RunningTasks returns the UPIDs of the tasks that have not ended.
 func (s *Server) RunningTasks() []string {
 	s.mu.Lock()
