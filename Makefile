@@ -24,18 +24,20 @@ test: tools build ## everything, with the seconds of each part
 	@tools/timed lint      $(MAKE) --no-print-directory lint
 	@tools/timed --sum
 
+NET := ./internal/netlab ./rehearsal
+
 test-unit: ## unit tests with the race detector
-	$(GO) test -race -shuffle=on ./...
+	$(GO) test -race -shuffle=on $$($(GO) list ./... | grep -v -E '/(internal/netlab|rehearsal)$$')
 
 test-net: ## tests in network namespaces of their own
-	$(GO) test -race -shuffle=on -tags nettest -run 'Net|World|Lab' ./internal/netlab ./rehearsal ./dnsserver ./loadbalancer ./provision/services
+	$(GO) test -race -shuffle=on $(NET)
 
 test-rehearse: build ## the examples through the real `up` and `down`
-	$(GO) test -tags rehearse -timeout 20m ./cmd/slipway -run Rehears
+	$(GO) test -tags rehearse -timeout 20m ./cmd/slipway -run Rehearse
 
 test-nightly: tools build ## what takes longer
 	$(GO) test -race -shuffle=on -count=2 ./...
-	$(GO) test -tags 'rehearse nightly' -timeout 80m ./cmd/slipway -run Rehears
+	$(GO) test -tags rehearse -count=5 -timeout 80m ./cmd/slipway -run Rehearse
 	$(MAKE) --no-print-directory fuzz FUZZTIME=5m
 
 FUZZTIME ?= 3s
@@ -44,8 +46,8 @@ fuzz: ## every fuzz target for a few seconds
 
 lint: ## format, vet, staticcheck and the rules of the house
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
-	$(GO) vet -tags 'rehearse nightly' ./...
-	$(GO) tool -modfile=tools/go.mod staticcheck -tags 'rehearse nightly' ./...
+	$(GO) vet -tags rehearse ./...
+	$(GO) tool -modfile=tools/go.mod staticcheck -tags rehearse ./...
 	GOOS=darwin GOARCH=arm64 $(GO) build -o /dev/null ./cmd/slipway
 	GOOS=linux GOARCH=arm64 $(GO) build -o /dev/null ./cmd/slipway
 
@@ -55,8 +57,8 @@ bench: ## benchmarks
 golden: ## rewrite golden files; read the diff like code
 	$(GO) test ./loadbalancer ./templates ./provision/plan ./provision/services -update
 
-docs: build ## the pages that are generated from code
-	bin/slipway docs docs
+docs: ## the pages that are generated from code
+	$(GO) test ./cmd/slipway -run TestReference -update
 
 tools: ## install the client tools that are missing
 	@tools/install

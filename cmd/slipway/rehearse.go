@@ -40,7 +40,7 @@ of yours is contacted and no secret of yours is read.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.rehearse(cmd.Context(), o) },
 	}
-	a.specFlags(cmd)
+	a.fileFlags(cmd)
 	a.progressFlag(cmd)
 	a.outputFlag(cmd, "table, json")
 	cmd.Flags().BoolVar(&o.keep, "keep", false, "keep the cluster and its world until Ctrl-C")

@@ -72,10 +72,15 @@ func refuseStrayArguments(cmd *cobra.Command) {
 
 // specFlags are those of verbs that read a spec.
 func (a *app) specFlags(cmd *cobra.Command) {
+	a.fileFlags(cmd)
+	cmd.Flags().StringVar(&a.override, "override", "", "`FILE` whose blocks replace attributes of the spec")
+}
+
+// fileFlags say which spec, without an override: a rehearsal has its own.
+func (a *app) fileFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringArrayVarP(&a.files, "file", "f", nil, "spec `FILE` or directory, - for stdin (default cluster.hcl)")
 	flags.StringVar(&a.cluster, "cluster", "", "`NAME` of the cluster when the spec has several")
-	flags.StringVar(&a.override, "override", "", "`FILE` whose blocks replace attributes of the spec")
 }
 
 // runFlags are those of verbs that contact the world.

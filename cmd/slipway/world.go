@@ -36,7 +36,7 @@ datacentres are joined.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.world(cmd.Context(), pace.Pace(o.speed), output) },
 	}
-	a.specFlags(cmd)
+	cmd.Flags().StringArrayVarP(&a.files, "file", "f", nil, "spec `FILE` or directory, a spec of its own each (default cluster.hcl)")
 	cmd.Flags().StringVarP(&output, "output", "o", "json", "form of the ready line: json")
 	return cmd
 }
