@@ -35,19 +35,21 @@ type cached struct {
 func newCache() *cache { return &cache{entries: map[question]*list.Element{}, recent: list.New()} }
 
 // get returns the answer to ask, nil when there is none or its time is over.
-func (c *cache) get(ask question, now time.Time) *answer {
+// Beyond its time it is kept as long as stale says, and is not fresh then.
+func (c *cache) get(ask question, now time.Time, stale time.Duration) (a *answer, fresh bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.entries[ask]
 	if e == nil {
-		return nil
+		return nil, false
 	}
-	if !now.Before(e.Value.(*cached).until) {
+	until := e.Value.(*cached).until
+	if !now.Before(until.Add(stale)) {
 		c.drop(e)
-		return nil
+		return nil, false
 	}
 	c.recent.MoveToFront(e)
-	return e.Value.(*cached).answer
+	return e.Value.(*cached).answer, now.Before(until)
 }
 
 // put remembers a for as long as m, which it was made of, may be believed.

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -41,6 +42,11 @@ func compile(c Config) (*table, error) {
 		t.zones[built.apex] = built
 	}
 	problems = append(problems, t.permit(c))
+	var err error
+	t.transfer, err = newTransferList(c.Transfer)
+	problems = append(problems, err)
+	t.limit, err = newLimiter(c.RateLimit)
+	problems = append(problems, err)
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
@@ -53,6 +59,7 @@ func (t *table) permit(c Config) error {
 	if c.Forward == nil {
 		return nil
 	}
+	t.stale = time.Duration(c.Forward.Stale) * time.Second
 	var problems []error
 	if len(c.Forward.Upstreams) == 0 {
 		problems = append(problems, errors.New("forward: no upstream"))

@@ -10,6 +10,10 @@ type Config struct {
 	Zones  []Zone           `json:"zones"`
 	// Forward looks up names outside the zones; nil refuses them.
 	Forward *Forward `json:"forward,omitempty"`
+	// Transfer hands whole zones to other servers; nil refuses that.
+	Transfer *Transfer `json:"transfer,omitempty"`
+	// RateLimit bounds how often a network gets the same answer; nil does not.
+	RateLimit *RateLimit `json:"rate_limit,omitempty"`
 }
 
 // A Zone is one authoritative zone. Its SOA record and the NS record of its
@@ -36,4 +40,23 @@ type Record struct {
 type Forward struct {
 	Upstreams []netip.AddrPort `json:"upstreams"`
 	Allow     []netip.Prefix   `json:"allow"` // clients; loopback is always allowed
+	// Stale is for how many seconds an answer may be used after its time when
+	// no upstream gives a newer one (RFC 8767, which suggests 1 to 3 days).
+	Stale uint32 `json:"stale,omitempty"`
+}
+
+// A Transfer says who may have whole zones by AXFR (RFC 5936): clients of
+// these networks, and whoever signs with one of these keys. The secrets of the
+// keys are not in the Config; [Options] has them.
+type Transfer struct {
+	Allow []netip.Prefix `json:"allow,omitempty"`
+	Keys  []string       `json:"keys,omitempty"` // absolute names of TSIG keys (RFC 8945)
+}
+
+// A RateLimit bounds the answers of one kind that one network (/24, or /56 of
+// IPv6) gets over UDP. Of those beyond, every other one is sent, without
+// records and marked as truncated, so that real clients ask again over TCP.
+type RateLimit struct {
+	PerSecond int            `json:"per_second"`       // 0: no limit
+	Exempt    []netip.Prefix `json:"exempt,omitempty"` // beside loopback
 }

@@ -35,30 +35,52 @@ type glance struct {
 const oneQuestion = 1 << 48
 
 // answer writes the answer to packet into out, which has room for udpSize
-// octets. It returns 0 for what handle has to look at.
-func (f *fastPath) answer(packet []byte, client netip.AddrPort, out []byte, at time.Time) (n int) {
-	defer f.rescue(&n)
+// octets. done is false for what handle has to look at; 0 octets that are done
+// are not to be answered.
+func (f *fastPath) answer(packet []byte, client netip.AddrPort, out []byte, at time.Time) (n int, done bool) {
+	defer f.rescue(&done)
 	g, ok := f.read(packet)
 	if !ok {
-		return 0
+		return 0, false
 	}
 	t := f.s.table.Load()
-	p, rcode := t.pick(f.low[:g.name], g.qtype)
+	p, rcode, subject := t.pick(f.low[:g.name], g.qtype)
 	if p == nil || g.end+len(p.body)+g.optLen() > g.limit {
-		return 0
+		return 0, false
 	}
 	f.header(packet, out, t.allowed(client.Addr()), rcode)
-	copy(out[headerLen:], packet[headerLen:g.end])
-	n = g.putOPT(out, p.put(out, g.end))
+	n = f.body(p, &g, packet, out, f.judge(t, client, rcode, subject, at))
 	f.note(client, g.qtype, g.name, rcode, at)
-	return n
+	return n, true
+}
+
+func (f *fastPath) judge(t *table, client netip.AddrPort, rcode int, subject []byte, at time.Time) verdict {
+	if t.limit == nil {
+		return pass
+	}
+	return t.limit.judge(client.Addr(), rcode, subject, at)
+}
+
+// body writes what follows the header, as far as the client may have it.
+func (f *fastPath) body(p *packed, g *glance, packet, out []byte, v verdict) int {
+	copy(out[headerLen:], packet[headerLen:g.end])
+	switch v {
+	case drop:
+		f.s.meter.dropped.Add(1)
+		return 0
+	case cut:
+		f.s.meter.slipped.Add(1)
+		out[2] |= 0x02 // TC
+		return g.putOPT(out, g.end)
+	}
+	return g.putOPT(out, p.put(out, g.end))
 }
 
 // rescue leaves a query that met a bug here to the ordinary path.
-func (f *fastPath) rescue(n *int) {
+func (f *fastPath) rescue(done *bool) {
 	if p := recover(); p != nil {
 		f.s.meter.panicked(p)
-		*n = 0
+		*done = false
 	}
 }
 
@@ -148,8 +170,8 @@ func (f *fastPath) note(client netip.AddrPort, qtype uint16, name, rcode int, at
 }
 
 // pick finds the answer to a name in lower case: nil when the ordinary path
-// has to make it.
-func (t *table) pick(name []byte, qtype uint16) (p *packed, rcode int) {
+// has to make it. subject is the closest name there is.
+func (t *table) pick(name []byte, qtype uint16) (p *packed, rcode int, subject []byte) {
 	s := t.spots[wireName(name)]
 	if s == nil {
 		for s == nil && name[0] != 0 {
@@ -157,20 +179,20 @@ func (t *table) pick(name []byte, qtype uint16) (p *packed, rcode int) {
 			s = t.spots[wireName(name)]
 		}
 		if s == nil || s.slow {
-			return nil, 0
+			return nil, 0, nil
 		}
 		if s.wild == nil {
-			return s.empty, dns.RcodeNameError
+			return s.empty, dns.RcodeNameError, name
 		}
 		s = s.wild // s is the closest encloser (RFC 4592 3.3.1)
 	}
 	if s.slow {
-		return nil, 0
+		return nil, 0, nil
 	}
 	if p, found := s.set(qtype); found {
-		return p, dns.RcodeSuccess
+		return p, dns.RcodeSuccess, name
 	}
-	return s.empty, dns.RcodeSuccess
+	return s.empty, dns.RcodeSuccess, name
 }
 
 // foldName writes the name at the front of p into low, in lower case, and

@@ -52,6 +52,8 @@ type answer struct {
 	records   []dns.RR
 	authority []dns.RR
 	since     time.Time // TTLs count from here
+
+	failed atomic.Int64 // when no newer answer was to be had, Unix nanoseconds
 }
 
 func newForwarder(c Forward) *forwarder {
@@ -105,9 +107,13 @@ func (s *Server) foreign(q *query, name string) (finding, error) {
 	}
 	ask := question{key: key, qtype: q.qtype, do: q.edns != nil && q.edns.do, cd: q.flags&flagCD != 0}
 	f := q.table.forward
-	if a := f.cache.get(ask, time.Now()); a != nil {
+	a, fresh := f.cache.get(ask, time.Now(), q.table.stale)
+	switch {
+	case fresh:
 		s.meter.cacheHits.Add(1)
 		return a.spelled(name), nil
+	case a != nil:
+		return s.freshOrStale(q, ask, a).spelled(name), nil
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, f.patience*rounds)
 	defer cancel()

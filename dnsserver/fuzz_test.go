@@ -18,7 +18,14 @@ func FuzzPackets(f *testing.F) {
 	m.SetEdns0(1232, true)
 	f.Add(mustPack(f, m))
 	f.Add([]byte("\x00\x07\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00"))
+	m = new(dns.Msg).SetQuestion("api.mycluster.lab.test.", dns.TypeA).SetTsig(key, dns.HmacSHA256, 300, time.Now().Unix())
+	signed, _, err := dns.TsigGenerate(m, secret, "", false)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(signed)
 	s := serving(f, lab(1), reverse())
+	s.secretOf = func(string) string { return secret }
 	f.Fuzz(func(t *testing.T, packet []byte) {
 		sent := append([]byte{}, packet...)
 		reply, later := s.handle(packet, client, false)

@@ -72,7 +72,7 @@ func (l *listener) close() {
 
 // writeUDP sends a reply; that a client is gone is its own business.
 func (l *listener) writeUDP(reply []byte, client netip.AddrPort) {
-	if reply != nil {
+	if len(reply) > 0 {
 		l.udp.WriteToUDPAddrPort(reply, client)
 	}
 }

@@ -33,9 +33,6 @@ type query struct {
 	recursion bool   // this client may have foreign names looked up
 }
 
-// A signature is the TSIG record of a query, as far as refusing it needs.
-type signature struct{ key, algorithm string }
-
 const (
 	headerLen = 12
 	flagQR    = 1 << 15
@@ -166,18 +163,6 @@ func readRecord(m []byte, off int) (record, int, error) {
 	}
 	r.data = m[off:end]
 	return r, end, nil
-}
-
-func parseTSIG(r record) (*signature, error) {
-	end, ok := plainName(r.data, 0)
-	if !ok || end+16 > len(r.data) {
-		return nil, errFormat
-	}
-	algorithm, _, err := dns.UnpackDomainName(r.data, 0)
-	if err != nil {
-		return nil, errFormat
-	}
-	return &signature{key: r.owner, algorithm: algorithm}, nil
 }
 
 // plainName walks a name that has no pointer in it, and returns where it ends.

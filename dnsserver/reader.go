@@ -25,12 +25,12 @@ func newReader(l *listener, s *Server) *reader {
 // turn returns the reply to packet, which may be in out; nil when there is
 // none now.
 func (r *reader) turn(packet []byte, client netip.AddrPort, out []byte, at time.Time) []byte {
-	if n := r.fast.answer(packet, client, out, at); n > 0 {
+	if n, done := r.fast.answer(packet, client, out, at); done {
 		return out[:n]
 	}
 	reply, later := r.s.handle(packet, client, false)
 	if later != nil {
-		r.l.busy.Go(func() { r.l.writeUDP(later(), client) })
+		r.l.busy.Go(func() { later(func(m []byte) { r.l.writeUDP(m, client) }) })
 		return nil
 	}
 	return reply

@@ -2,15 +2,19 @@ package dnsserver
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/miekg/dns"
 )
 
+// send takes one message to the client; nil is no message.
+type send func(message []byte)
+
 // handle answers one packet: with a reply, with nothing (both nil), or with a
-// function that waits for an upstream and has to run elsewhere. packet is not
-// used after handle returned. A bug met here costs one query, not the process.
-func (s *Server) handle(packet []byte, client netip.AddrPort, tcp bool) (reply []byte, later func() []byte) {
+// function that takes its time and has to run elsewhere. packet is not used
+// after handle returned. A bug met here costs one query, not the process.
+func (s *Server) handle(packet []byte, client netip.AddrPort, tcp bool) (reply []byte, later func(send)) {
 	start := time.Now()
 	s.meter.lanes[0].received(tcp)
 	q := &query{client: netip.AddrPortFrom(client.Addr().Unmap(), client.Port()), tcp: tcp}
@@ -20,14 +24,17 @@ func (s *Server) handle(packet []byte, client netip.AddrPort, tcp bool) (reply [
 		s.meter.silent.Add(1)
 		return nil, nil
 	}
-	m, foreign := s.answer(q, err)
-	if !foreign {
+	s.verify(q, err)
+	m, work := s.answer(q, err, start)
+	if work == nil {
 		return s.finish(q, m, start), nil
 	}
 	q.packet = nil
-	return nil, func() (reply []byte) {
+	return nil, func(send send) {
+		var reply []byte
+		defer func() { send(reply) }()
 		defer s.guard(q, &reply)
-		return s.finish(q, s.forward(q), start)
+		work(send)
 	}
 }
 
@@ -39,21 +46,24 @@ func (s *Server) guard(q *query, reply *[]byte) {
 	}
 }
 
-// answer decides what q deserves; foreign means: ask the forwarder.
-func (s *Server) answer(q *query, malformed error) (m *dns.Msg, foreign bool) {
+// answer decides what q deserves: a message, or work that waits.
+func (s *Server) answer(q *query, malformed error, start time.Time) (m *dns.Msg, work func(send)) {
 	t := s.table.Load()
 	q.table, q.recursion = t, t.allowed(q.client.Addr())
 	if rcode, refused := q.objection(malformed); refused {
-		return q.response(rcode), false
+		return q.response(rcode), nil
+	}
+	if q.qtype == dns.TypeAXFR || q.qtype == dns.TypeIXFR {
+		return s.transfer(q, start)
 	}
 	f, ours := t.lookup(q.name, q.key, q.qtype)
-	if !ours {
-		return q.elsewhere(t)
+	switch leads := f.left != ""; {
+	case (!ours || leads) && q.mayForward(): // an alias that leads out is completed
+		return nil, func(send send) { send(s.finish(q, s.forward(q), start)) }
+	case !ours:
+		return q.response(dns.RcodeRefused), nil // no upward referral (RFC 5358)
 	}
-	if f.left != "" && q.mayForward() {
-		return nil, true // the alias leads out: forward completes the answer
-	}
-	return q.found(f), false
+	return q.found(f), nil
 }
 
 // objection finds the reason not to look at the tables at all.
@@ -67,8 +77,8 @@ func (q *query) objection(malformed error) (rcode int, refused bool) {
 		return dns.RcodeFormatError, true
 	case q.edns != nil && q.edns.version != 0:
 		return dns.RcodeBadVers, true
-	case q.tsig != nil:
-		return dns.RcodeNotAuth, true // we hold no keys (RFC 8945 5.2.1)
+	case q.tsig != nil && !q.signed():
+		return dns.RcodeNotAuth, true // RFC 8945 5.2
 	case q.qclass != dns.ClassINET:
 		return dns.RcodeRefused, true
 	}
@@ -77,22 +87,12 @@ func (q *query) objection(malformed error) (rcode int, refused bool) {
 
 func (q *query) objectionToType() (rcode int, refused bool) {
 	switch q.qtype {
-	case dns.TypeAXFR, dns.TypeIXFR:
-		return dns.RcodeRefused, true // nobody transfers from us
 	case dns.TypeMAILA, dns.TypeMAILB, dns.TypeTKEY:
 		return dns.RcodeNotImplemented, true
 	case dns.TypeNone, dns.TypeOPT, dns.TypeTSIG:
 		return dns.RcodeFormatError, true // of messages, not of names
 	}
 	return 0, false
-}
-
-// elsewhere is for names in none of our zones.
-func (q *query) elsewhere(t *table) (m *dns.Msg, foreign bool) {
-	if !q.mayForward() {
-		return q.response(dns.RcodeRefused), false // no upward referral (RFC 5358)
-	}
-	return nil, true
 }
 
 // mayForward reports whether the client may and wants to.
@@ -118,40 +118,59 @@ func (q *query) found(f finding) *dns.Msg {
 	return m
 }
 
-// finish adds EDNS, cuts the answer to the client's size and packs it.
+// finish adds EDNS, cuts the answer to the client's size and packs it. It
+// returns nil when the client had too many.
 func (s *Server) finish(q *query, m *dns.Msg, start time.Time) []byte {
+	s.meter.lanes[0].answered(q.qtype, m.Rcode)
+	s.log.add(q.entry(m.Rcode, start), []byte(q.key))
+	if !s.ration(q, m, start) {
+		return nil
+	}
 	if q.edns != nil {
 		m.Extra = append(m.Extra, s.opt(q))
 	}
-	if q.tsig != nil && m.Rcode == dns.RcodeNotAuth {
-		m.Extra = append(m.Extra, q.badKey(start))
-	}
-	s.meter.lanes[0].answered(q.qtype, m.Rcode)
-	s.log.add(entry{start, q.client, q.tcp, q.asked, q.qtype, m.Rcode}, []byte(q.key))
-	m.Truncate(q.limit())
-	m.Compress = true // Truncate clears it where it can
-	packed, err := m.Pack()
+	packed, err := q.fit(m)
 	if err != nil || len(packed) > q.limit() {
 		return bare(q, dns.RcodeServerFailure)
 	}
-	return q.spelled(packed)
+	return packed
+}
+
+// fit packs m for the client: no longer than it takes, in its own letters.
+func (q *query) fit(m *dns.Msg) ([]byte, error) {
+	slipped := m.Truncated
+	limit := q.limit()
+	if q.tsig != nil {
+		limit -= q.tsig.room()
+	}
+	m.Truncate(limit)
+	m.Compress = true // Truncate clears both where it can
+	m.Truncated = m.Truncated || slipped
+	if m.Len() > limit { // Truncate leaves 512 octets, whatever it is told
+		m.Truncated, m.Answer, m.Ns, m.Extra = true, nil, nil, slices.DeleteFunc(m.Extra, notOPT)
+	}
+	if q.tsig != nil && len(m.Question) == 1 {
+		m.Question[0].Name = q.sent // what is signed cannot be respelled
+		packed, _, err := q.sign(m, q.tsig.mac, true, time.Now())
+		return packed, err
+	}
+	packed, err := m.Pack()
+	return q.spelled(packed), err
+}
+
+func notOPT(rr dns.RR) bool { return rr.Header().Rrtype != dns.TypeOPT }
+
+func (q *query) entry(rcode int, at time.Time) entry {
+	return entry{time: at, client: q.client, tcp: q.tcp, asked: q.asked, qtype: q.qtype, rcode: rcode}
 }
 
 // spelled gives the client its own letters back (RFC 4343, RFC 5452): in the
 // question, and in every name that is a pointer into it.
 func (q *query) spelled(packed []byte) []byte {
-	if sent, err := pack(q.sent); q.asked && err == nil {
+	if sent, err := pack(q.sent); q.asked && err == nil && len(packed) > headerLen {
 		copy(packed[headerLen:], sent)
 	}
 	return packed
-}
-
-// badKey is the unsigned TSIG record that says: I do not know this key.
-func (q *query) badKey(now time.Time) dns.RR {
-	return &dns.TSIG{
-		Hdr:       dns.RR_Header{Name: q.tsig.key, Rrtype: dns.TypeTSIG, Class: dns.ClassANY},
-		Algorithm: q.tsig.algorithm, TimeSigned: uint64(now.Unix()), Fudge: 300, OrigId: q.id, Error: dns.RcodeBadKey,
-	}
 }
 
 // bare is a header alone, for when nothing better can be made.

@@ -17,6 +17,11 @@ type Options struct {
 	Log   int           // queries remembered for Queries; 0: 512
 	Conns int           // TCP connections held at once; 0: 1024
 	Idle  time.Duration // after which a silent TCP connection is closed; 0: 10 s (RFC 7766 6.2.3)
+
+	// Secret returns the secret of a TSIG key in base64, "" for a key it does
+	// not know. The name is absolute and in lower case. It is called for each
+	// signed query, from any goroutine; nil knows no key.
+	Secret func(key string) string
 }
 
 // grace is how long queries under way may take once the server is to end.
@@ -25,13 +30,14 @@ const grace = time.Second
 // A Server answers what its Config says, on the addresses its Config names.
 // All methods may be called at any time from any goroutine.
 type Server struct {
-	idle   time.Duration
-	secret [32]byte // of the cookies
-	table  atomic.Pointer[table]
-	meter  meter
-	log    *ring
-	conns  *connSet
-	slots  chan struct{} // forwarded queries under way
+	idle     time.Duration
+	secret   [32]byte                // of the cookies
+	secretOf func(key string) string // of TSIG keys; may be nil
+	table    atomic.Pointer[table]
+	meter    meter
+	log      *ring
+	conns    *connSet
+	slots    chan struct{} // forwarded queries under way
 
 	ctx    context.Context // ends the queries under way
 	cancel context.CancelFunc
@@ -46,7 +52,7 @@ type Server struct {
 // New returns a server without zones or addresses.
 func New(o Options) *Server {
 	s := &Server{
-		idle: o.Idle, log: newRing(o.Log), conns: newConnSet(o.Conns),
+		idle: o.Idle, secretOf: o.Secret, log: newRing(o.Log), conns: newConnSet(o.Conns),
 		slots: make(chan struct{}, maxForwards), listeners: map[netip.AddrPort]*listener{},
 	}
 	if s.idle == 0 {

@@ -42,7 +42,9 @@ func TestSetNamesEveryProblem(t *testing.T) {
 				{Name: "z.test.", Type: "SOA", Data: "ns h 1 2 3 4 5"},
 			}},
 		},
-		Forward: &Forward{Upstreams: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:53")}},
+		Forward:   &Forward{Upstreams: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:53")}},
+		Transfer:  &Transfer{Allow: []netip.Prefix{{}}, Keys: []string{"key"}},
+		RateLimit: &RateLimit{PerSecond: -1},
 	})
 	want := `listen address 0.0.0.0:53: name one address of this host, not all
 zone mycluster.lab.test.: record a.mycluster.lab.test. A: the data "192.0.2.300": bad A A: "192.0.2.300"
@@ -56,7 +58,10 @@ zone x.test.: www.x.test. has a CNAME and other records (RFC 1034 3.6.2)
 zone Y.test. is given twice
 zone z.test.: the SOA record (ns.z.test., serial 1, minimum 5) and the zone (ns.z.test., serial 2, min_ttl 0) differ
 forward: upstream 0.0.0.0:53: write an address and a port
-forward: upstream 0.0.0.0:53 is this server: queries would go round`
+forward: upstream 0.0.0.0:53 is this server: queries would go round
+transfer: an allowed network is not valid
+transfer: key "key" is not an absolute domain name: it ends without a dot
+rate limit: -1 answers a second are not within 0 to 32768`
 	if d := cmp.Diff(want, fmt.Sprint(err)); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
@@ -267,7 +272,10 @@ func TestConfigSurvivesJSON(t *testing.T) {
 		Forward: &Forward{
 			Upstreams: []netip.AddrPort{netip.MustParseAddrPort("198.51.100.1:53")},
 			Allow:     []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")},
+			Stale:     86400,
 		},
+		Transfer:  &Transfer{Allow: []netip.Prefix{netip.MustParsePrefix("2001:db8::/56")}, Keys: []string{"secondary.lab.test."}},
+		RateLimit: &RateLimit{PerSecond: 200, Exempt: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}},
 	}
 	text, err := json.Marshal(c)
 	if err != nil {

@@ -18,7 +18,11 @@ type Stats struct {
 	Rcodes    map[string]uint64 `json:"rcodes"`     // answers, by NOERROR, NXDOMAIN ...
 	Forwarded uint64            `json:"forwarded"`  // queries sent to upstreams, each attempt
 	CacheHits uint64            `json:"cache_hits"` // foreign names answered from memory
+	Stale     uint64            `json:"stale"`      // foreign names answered from memory after their time
 	Loops     uint64            `json:"loops"`      // queries that came back to us from an upstream
+	Dropped   uint64            `json:"dropped"`    // answers not sent: over the rate limit
+	Slipped   uint64            `json:"slipped"`    // answers sent without records: over the rate limit
+	Transfers uint64            `json:"transfers"`  // zones handed out
 	Panics    uint64            `json:"panics"`     // bugs met: each cost one query at most
 	LastPanic string            `json:"last_panic,omitempty"`
 	Serials   map[string]uint32 `json:"serials"` // of the zones served, by name
@@ -30,7 +34,7 @@ const maxRcode = 24
 // A meter counts. What every query counts is split in lanes, so that readers
 // on different processors do not share cache lines.
 type meter struct {
-	silent, forwarded, cacheHits, loops, panics atomic.Uint64
+	silent, forwarded, cacheHits, stale, loops, dropped, slipped, transfers, panics atomic.Uint64
 
 	lanes [8]lane // the first is that of the ordinary path
 	used  atomic.Uint32
@@ -95,7 +99,8 @@ func (s *Server) Stats() Stats {
 	last := m.panic
 	m.mu.Unlock()
 	st := Stats{
-		Silent: m.silent.Load(), Forwarded: m.forwarded.Load(), CacheHits: m.cacheHits.Load(), Loops: m.loops.Load(),
+		Silent: m.silent.Load(), Forwarded: m.forwarded.Load(), CacheHits: m.cacheHits.Load(), Stale: m.stale.Load(),
+		Loops: m.loops.Load(), Dropped: m.dropped.Load(), Slipped: m.slipped.Load(), Transfers: m.transfers.Load(),
 		Panics: m.panics.Load(), LastPanic: last,
 		Rcodes: map[string]uint64{}, Serials: map[string]uint32{},
 	}

@@ -3,6 +3,7 @@ package dnsserver
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -14,6 +15,10 @@ type table struct {
 	spots   map[wireName]*spot // every name of the zones, for the fast path
 	allow   []netip.Prefix
 	forward *forwarder // nil: foreign names are refused
+	stale   time.Duration
+
+	transfer transferList
+	limit    *limiter // nil: no limit
 }
 
 // A zone holds the records below its apex, by name.

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// maxPipelined is how many queries of one connection may wait for upstreams;
+// maxPipelined is how many queries of one connection may take their time;
 // the next is read when one is answered.
 const maxPipelined = 64
 
@@ -37,11 +37,11 @@ type tcpConn struct {
 	l      *listener
 	active atomic.Int64 // when it last sent a query, Unix nanoseconds
 	write  sync.Mutex
-	busy   sync.WaitGroup // forwarded queries
+	busy   sync.WaitGroup // queries that take their time
 }
 
 // serve reads queries until the client is silent, done or wrong. Answers that
-// wait for an upstream do not hold up those behind them (RFC 7766 6.2.1.1).
+// take their time do not hold up those behind them (RFC 7766 6.2.1.1).
 func (c *tcpConn) serve(s *Server) {
 	defer s.conns.remove(c)
 	defer c.Close()
@@ -61,7 +61,7 @@ func (c *tcpConn) serve(s *Server) {
 		}
 		slots <- struct{}{}
 		c.busy.Go(func() {
-			c.reply(later(), s.idle)
+			later(func(m []byte) { c.reply(m, s.idle) })
 			<-slots
 		})
 	}
