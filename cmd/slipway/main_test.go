@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"strconv"
 	"testing"
 
@@ -8,7 +9,21 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"slipway": main})
+	testscript.Main(cleanly{m}, map[string]func(){"slipway": main})
+}
+
+// shared lists what tests share and nobody else removes.
+var shared []string
+
+type cleanly struct{ *testing.M }
+
+func (c cleanly) Run() int {
+	defer func() {
+		for _, dir := range shared {
+			os.RemoveAll(dir)
+		}
+	}()
+	return c.M.Run()
 }
 
 // The scripts say how slipway feels: each begins with the sentence it proves.
