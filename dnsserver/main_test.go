@@ -11,7 +11,12 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if err := settle(); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 var loopback = netip.MustParseAddrPort("127.0.0.1:0")
 
@@ -91,6 +96,17 @@ func dial(t testing.TB, addr string) net.Conn {
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	return c
+}
+
+func dialUDP(t testing.TB, addr netip.AddrPort) net.Conn {
+	t.Helper()
+	c, err := net.Dial("udp", addr.String())
+	if err != nil {
+		t.Skip(err) // a host without IPv6
 	}
 	t.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(10 * time.Second))

@@ -41,17 +41,6 @@ func TestBatchesLoseAndMixNothing(t *testing.T) {
 	}
 }
 
-func dialUDP(t *testing.T, addr netip.AddrPort) net.Conn {
-	t.Helper()
-	c, err := net.Dial("udp", addr.String())
-	if err != nil {
-		t.Skip(err) // a host without IPv6
-	}
-	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(10 * time.Second))
-	return c
-}
-
 func received1(t *testing.T, c net.Conn) *dns.Msg {
 	t.Helper()
 	buf := make([]byte, 4096)

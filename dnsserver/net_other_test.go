@@ -1,0 +1,5 @@
+//go:build !linux
+
+package dnsserver
+
+func settle() error { return nil }
