@@ -174,7 +174,9 @@ func (f *forwarder) loops(c *call, q *query) bool {
 
 // lead does the asking of a call, and ends it whatever happens.
 func (f *forwarder) lead(ctx context.Context, s *Server, c *call, ask question) {
+	start := time.Now()
 	defer func() {
+		s.meter.latency.observe(time.Since(start))
 		f.mu.Lock()
 		delete(f.calls, ask)
 		f.mu.Unlock()

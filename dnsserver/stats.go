@@ -38,6 +38,9 @@ type meter struct {
 
 	lanes [8]lane // the first is that of the ordinary path
 	used  atomic.Uint32
+
+	latency histogram // of foreign questions
+
 	mu    sync.Mutex
 	panic string // the last one
 }
