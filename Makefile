@@ -40,8 +40,8 @@ test-nightly: tools build ## what takes longer
 	$(GO) test -tags rehearse -count=5 -timeout 80m ./cmd/slipway -run Rehearse
 	$(MAKE) --no-print-directory fuzz FUZZTIME=5m
 
-FUZZTIME ?= 3s
-fuzz: ## every fuzz target for a few seconds
+FUZZTIME ?= 1000x
+fuzz: ## every fuzz target, a thousand inputs each
 	GO=$(GO) FUZZTIME=$(FUZZTIME) tools/fuzz
 
 lint: ## format, vet, staticcheck and the rules of the house

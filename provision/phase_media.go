@@ -9,7 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
+	"github.com/slipway-project/slipway/internal/hint"
 	"github.com/slipway-project/slipway/provision/event"
 	"github.com/slipway-project/slipway/provision/provider"
 	"github.com/slipway-project/slipway/provision/state"
@@ -30,6 +32,10 @@ func (r *run) registered(ctx context.Context) (bool, error) {
 }
 
 func (r *run) register(ctx context.Context) error {
+	if ready := r.journal.Document().Ready; !ready.IsZero() {
+		return hint.With(fmt.Errorf("the cluster was installed on %s, does not answer now, and the installer no longer knows it", ready.Local().Format(time.DateOnly)),
+			"look at its machines and at `slipway status`; `slipway down` and `slipway up` begin anew")
+	}
 	ref, err := r.installer.Register(ctx, r.wantCluster(r.mark(), r.keys))
 	if err != nil {
 		return err

@@ -193,6 +193,7 @@ func Serve(ctx context.Context) error {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	defer tidyOrphan(os.Getppid(), cfg.Dir)
 	go func() { // ends with the process at the latest
 		defer stop()
 		io.Copy(io.Discard, os.Stdin)
@@ -212,6 +213,14 @@ func readConfig() (c Config, err error) {
 	defer f.Close()
 	err = json.NewDecoder(f).Decode(&c)
 	return c, err
+}
+
+// tidyOrphan removes the directory that the parent would have removed, when
+// that has been killed.
+func tidyOrphan(parent int, dir string) {
+	if os.Getppid() != parent {
+		os.RemoveAll(dir)
+	}
 }
 
 func say(line any) error { return json.NewEncoder(os.Stdout).Encode(line) }

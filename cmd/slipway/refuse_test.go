@@ -3,7 +3,11 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"errors"
+	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -169,6 +173,97 @@ func TestRehearseCtrlC(t *testing.T) {
 	w.must(t, "up", "--yes", "-f", example)
 	w.noneTwice(t, 5)
 	w.goneAfterDown(t, example)
+}
+
+// Killed at crash points that a clock would hardly meet: down finds what a
+// lost reply made, and up goes on where it stopped.
+func TestRehearseCrashPoints(t *testing.T) {
+	w := openTestWorld(t, example)
+	for _, at := range []string{
+		"services:after-intent", "services:before-done", "register:before-done", "allocate:before-done",
+		"machine control-0:after-intent", "machine control-1:before-handle", "machine control-2:after-handle", "machine worker-0:before-done",
+		"image:before-handle", "image:after-handle", "image:before-done", "boot control-0:before-handle", "boot worker-1:before-done",
+	} {
+		w.crashes(t, at, "up")
+		w.goneAfterDown(t, example)
+	}
+	for _, at := range []string{"services:before-done", "boot control-0:before-handle", "discover:before-done", "install:after-intent", "credentials:before-done", "join:after-done"} {
+		w.crashes(t, at, "up")
+	}
+	w.must(t, "up", "--yes", "-f", example)
+	w.noneTwice(t, 5)
+	for _, at := range []string{"machine worker-1:before-handle", "image:after-intent", "services:before-done"} {
+		w.crashes(t, at, "down")
+	}
+	w.goneAfterDown(t, example)
+}
+
+// crashes runs a verb that kills itself at a crash point.
+func (w *testWorld) crashes(t *testing.T, at, verb string) {
+	t.Helper()
+	cmd := w.slipway(t, verb, "--yes", "-f", example)
+	cmd.Env = append(cmd.Env, "SLIPWAY_CRASH="+at)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	var exit *exec.ExitError
+	err := cmd.Run()
+	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		t.Fatalf("%s was not killed at %s: %v\n%s", verb, at, err, stderr.String())
+	}
+}
+
+// The second of two runs of one cluster is told who has it.
+func TestRehearseSecondRunIsToldWhoHolds(t *testing.T) {
+	w := openTestWorld(t, example)
+	first := w.slipway(t, "up", "--yes", "-f", example, "--progress", "json")
+	stderr, err := first.StderrPipe()
+	if err == nil {
+		err = first.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stderr)
+	for lines.Scan() && !strings.Contains(lines.Text(), `"discover"`) {
+	}
+	go io.Copy(io.Discard, stderr)
+	told := w.fails(t, 11, nil, "up", "--yes", "-f", example)
+	if want := fmt.Sprintf("is held by `slipway up` (pid %d on ", first.Process.Pid); !strings.Contains(told, want) || !strings.Contains(told, "now at step ") {
+		t.Errorf("stderr lacks %q and the step:\n%s", want, told)
+	}
+	if err := first.Wait(); err != nil {
+		t.Error(err)
+	}
+	w.goneAfterDown(t, example)
+}
+
+// A killed rehearsal leaves neither processes nor files.
+func TestRehearseKilledLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	cmd := exec.Command(slipway(t), "rehearse", "-f", example, "--progress", "json")
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
+	stderr, err := cmd.StderrPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stderr)
+	for lines.Scan() && !strings.Contains(lines.Text(), `"discover"`) {
+	}
+	cmd.Process.Kill()
+	cmd.Wait()
+	for deadline := time.Now().Add(20 * time.Second); ; <-time.After(100 * time.Millisecond) {
+		left, err := os.ReadDir(dir)
+		running, _ := exec.Command("pgrep", "-f", dir).Output()
+		if err == nil && len(left) == 0 && len(running) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("left after 20s: %v, processes %s", left, running)
+		}
+	}
 }
 
 // Killed wherever it is, down again leaves nothing.

@@ -86,24 +86,39 @@ func (a *app) rehearse(ctx context.Context, o rehearseFlags) (err error) {
 
 // perform is the play: plan, up, the result, down, what is left.
 func (a *app) perform(ctx context.Context, w *world, keep bool) (*rehearsalReport, error) {
-	fmt.Fprintf(a.stderr, "Rehearsal. Replaced for it:\n%s\n\n", strings.Join(w.replaced, "\n"))
-	if err := w.slipway(ctx, a.stderr, a.stderr, "plan", "-o", "table"); err != nil {
+	progress, err := view.NewProgress(a.progress, a.stderr)
+	if err != nil {
+		return nil, usage(err)
+	}
+	defer func() { progress.Close() }()
+	if err := a.prologue(ctx, w); err != nil {
 		return nil, err
 	}
 	r := &rehearsalReport{Version: 1}
-	if err := w.story(ctx, r, "up", "--yes", "-o", "json"); err != nil {
+	if err := w.story(ctx, progress, r, "up", "--yes", "-o", "json"); err != nil {
 		return nil, err
 	}
 	if keep {
+		progress.Close() // no heartbeat while nothing is under way
 		if err := a.keep(ctx, w, r); err != nil {
 			return nil, err
 		}
 		ctx = context.WithoutCancel(ctx)
+		progress, _ = view.NewProgress(a.progress, a.stderr)
 	}
-	if err := w.story(ctx, r, "down", "--yes"); err != nil {
+	if err := w.story(ctx, progress, r, "down", "--yes"); err != nil {
 		return nil, err
 	}
 	return r, w.residue(ctx, r)
+}
+
+// prologue says what is replaced and shows the plan, to people.
+func (a *app) prologue(ctx context.Context, w *world) error {
+	if a.progress == "json" || a.progress == "none" {
+		return nil
+	}
+	fmt.Fprintf(a.stderr, "Rehearsal. Replaced for it:\n%s\n\n", strings.Join(w.replaced, "\n"))
+	return w.slipway(ctx, a.stderr, a.stderr, "plan", "-o", "table")
 }
 
 // keep shows the result and the way in, and waits for Ctrl-C.

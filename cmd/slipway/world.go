@@ -18,7 +18,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/slipway-project/slipway/internal/pace"
-	"github.com/slipway-project/slipway/internal/view"
 	"github.com/slipway-project/slipway/provision/event"
 	"github.com/slipway-project/slipway/rehearsal"
 )
@@ -198,12 +197,7 @@ func (w *world) verdict(ctx context.Context, verb string, err error) error {
 
 // story runs a verb inside and retells its events; the answer of up and the
 // seconds of its phases go into the report.
-func (w *world) story(ctx context.Context, r *rehearsalReport, args ...string) error {
-	progress, err := view.NewProgress(w.app.progress, w.app.stderr)
-	if err != nil {
-		return usage(err)
-	}
-	defer progress.Close()
+func (w *world) story(ctx context.Context, progress event.Sink, r *rehearsalReport, args ...string) error {
 	cmd := w.command(ctx, append(args, "--progress", "json")...)
 	var answer bytes.Buffer
 	cmd.Stdout = &answer
