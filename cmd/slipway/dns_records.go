@@ -1,0 +1,112 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/slipway-project/slipway/dnsserver"
+	"github.com/slipway-project/slipway/internal/view"
+)
+
+func newDNSRecords(a *app) *cobra.Command {
+	var zone string
+	cmd := &cobra.Command{
+		Use:   "records",
+		Short: "List the records that a cluster needs",
+		Long: `Records lists what the cluster's own DNS serves, or what another server must
+have. With -o zone it prints master files (RFC 1035): one zone after the other,
+or the one of --zone. Nothing is contacted.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return a.dnsRecords(zone) },
+	}
+	a.specFlags(cmd)
+	a.outputFlag(cmd, "table, json, zone")
+	cmd.Flags().StringVar(&zone, "zone", "", "only the zone `NAME`")
+	return cmd
+}
+
+func (a *app) dnsRecords(only string) error {
+	asZone := a.output == "zone"
+	asJSON := false
+	if !asZone {
+		var err error
+		if asJSON, err = a.json(); err != nil {
+			return usage(fmt.Errorf("output %q is none of table, json, zone", a.output))
+		}
+	}
+	p, err := a.project(nil)
+	if err != nil {
+		return err
+	}
+	zones, err := onlyZone(p.Services().DNS.Zones, only)
+	switch {
+	case err != nil:
+		return err
+	case asJSON:
+		return view.JSON(a.stdout, map[string]any{"cluster": p.Cluster().FullName(), "zones": zones})
+	case asZone:
+		return masterFiles(a.stdout, zones)
+	}
+	return view.Table(a.stdout, []string{"name", "ttl", "type", "data"}, recordRows(zones))
+}
+
+// onlyZone picks a zone by its name, with the final dot or without.
+func onlyZone(zones []dnsserver.Zone, name string) ([]dnsserver.Zone, error) {
+	if name == "" {
+		return zones, nil
+	}
+	var names []string
+	for _, z := range zones {
+		if strings.EqualFold(strings.TrimSuffix(z.Name, "."), strings.TrimSuffix(name, ".")) {
+			return []dnsserver.Zone{z}, nil
+		}
+		names = append(names, z.Name)
+	}
+	return nil, usage(fmt.Errorf("the cluster has no zone %q, only %s", name, strings.Join(names, ", ")))
+}
+
+func recordRows(zones []dnsserver.Zone) (rows [][]string) {
+	for _, z := range zones {
+		for _, r := range z.Records {
+			rows = append(rows, []string{r.Name, strconv.FormatUint(uint64(ttlOf(z, r)), 10), r.Type, r.Data})
+		}
+	}
+	return rows
+}
+
+func ttlOf(z dnsserver.Zone, r dnsserver.Record) uint32 {
+	if r.TTL == 0 {
+		return z.TTL
+	}
+	return r.TTL
+}
+
+func masterFiles(w io.Writer, zones []dnsserver.Zone) error {
+	for i, z := range zones {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		if err := masterFile(w, z); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// masterFile writes z with the SOA and NS records that package dnsserver makes
+// of its fields.
+func masterFile(w io.Writer, z dnsserver.Zone) error {
+	_, domain, _ := strings.Cut(z.NS, ".")
+	var text strings.Builder
+	fmt.Fprintf(&text, "$ORIGIN %s\n$TTL %d\n", z.Name, z.TTL)
+	fmt.Fprintf(&text, "@ IN SOA %s hostmaster.%s %d 7200 900 1209600 %d\n@ IN NS %s\n", z.NS, domain, z.Serial, z.MinTTL, z.NS)
+	for _, r := range z.Records {
+		fmt.Fprintf(&text, "%s %d IN %s %s\n", r.Name, ttlOf(z, r), r.Type, r.Data)
+	}
+	_, err := io.WriteString(w, text.String())
+	return err
+}

@@ -1,0 +1,117 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"reflect"
+
+	"github.com/miekg/dns"
+
+	"github.com/slipway-project/slipway/internal/hint"
+	"github.com/slipway-project/slipway/provision/probe"
+	"github.com/slipway-project/slipway/provision/services"
+)
+
+const dnsPort = 53
+
+// Services is the services document that the spec asks for, with the serial it
+// has, or will have once `up` has replaced the one that is there. Nothing is
+// contacted.
+func (p *Project) Services() services.Document {
+	current, err := services.Read(p.document())
+	if want := p.wantServices(current.Serial); err == nil && reflect.DeepEqual(current, want) {
+		return current
+	}
+	return p.wantServices(current.Serial + 1)
+}
+
+// A DNSCheck is what a DNS server says of the cluster's names.
+type DNSCheck struct {
+	Cluster string         `json:"cluster"`
+	Server  netip.AddrPort `json:"server"`
+	Answers []probe.Answer `json:"answers"`
+}
+
+// CheckDNS asks the server for every name that the installer and the nodes
+// will ask for, and for those that must not exist. A zero server is the one at
+// the services address.
+func (p *Project) CheckDNS(ctx context.Context, server netip.AddrPort) (DNSCheck, error) {
+	if !server.IsValid() {
+		server = netip.AddrPortFrom(p.cluster.Services.Address, dnsPort)
+	}
+	answers, err := probe.DNS(ctx, server, p.dnsQuestions())
+	if err != nil {
+		err = hint.With(err, "`slipway up` starts the cluster's own DNS; name another server with --server")
+	}
+	return DNSCheck{p.cluster.FullName(), server, answers}, err
+}
+
+// Err is nil when every answer is as it must be.
+func (c DNSCheck) Err() error {
+	wrong, exists := 0, ""
+	for _, a := range c.Answers {
+		if a.OK {
+			continue
+		}
+		wrong++
+		if a.Want == probe.NXDOMAIN && exists == "" {
+			exists = a.Name
+		}
+	}
+	switch {
+	case wrong == 0:
+		return nil
+	case exists != "":
+		return hint.With(c.failure(wrong), fmt.Sprintf("%s must not exist, or the installer takes it for a wildcard record: remove *.%s, and anything that answers for every name", exists, c.Cluster))
+	}
+	return hint.With(c.failure(wrong), "`slipway dns records` lists the records that the server needs")
+}
+
+func (c DNSCheck) failure(wrong int) error {
+	return fmt.Errorf("%d of %d answers of DNS server %s are wrong", wrong, len(c.Answers), c.Server)
+}
+
+// dnsQuestions are, in this order, what each discovered host asks (assisted
+// service, domain name resolutions), what must be there without data, and the
+// checks with dig that the documentation of OpenShift prescribes.
+func (p *Project) dnsQuestions() []probe.Question {
+	zone, at := p.cluster.FullName()+".", p.cluster.Services.Address
+	kind, other := addressTypes(at)
+	api, internal, console := "api."+zone, "api-int."+zone, "console-openshift-console.apps."+zone
+	wildcard := "validateNoWildcardDNS." + zone
+	list := []probe.Question{
+		{Name: api, Type: kind, Want: at.String()},
+		{Name: internal, Type: kind, Want: at.String()},
+		{Name: console, Type: kind, Want: at.String()},
+		{Name: wildcard, Type: kind, Want: probe.NXDOMAIN},
+		// The same without the final dot: hosts search the domain of their own name.
+		{Name: wildcard + zone, Type: kind, Want: probe.NXDOMAIN},
+		{Name: api, Type: other, Want: probe.NODATA},
+		{Name: internal, Type: other, Want: probe.NODATA},
+		{Name: console, Type: other, Want: probe.NODATA},
+		{Name: "random.apps." + zone, Type: kind, Want: at.String()},
+		pointer(at, api, internal),
+	}
+	for _, n := range p.cluster.Nodes {
+		kind, _ := addressTypes(n.Address)
+		list = append(list, probe.Question{Name: n.Full + ".", Type: kind, Want: n.Address.String()}, pointer(n.Address, n.Full+"."))
+	}
+	return list
+}
+
+// addressTypes are the record type of an address and that of the other family.
+func addressTypes(a netip.Addr) (kind, other string) {
+	if a.Is4() {
+		return "A", "AAAA"
+	}
+	return "AAAA", "A"
+}
+
+func pointer(a netip.Addr, names ...string) probe.Question {
+	reverse, err := dns.ReverseAddr(a.String())
+	if err != nil {
+		panic(err) // of a valid address: a bug
+	}
+	return probe.Question{Name: reverse, Type: "PTR", Want: probe.Data(names...)}
+}
