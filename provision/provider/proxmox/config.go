@@ -13,6 +13,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/slipway-project/slipway/internal/secret"
+	"github.com/slipway-project/slipway/internal/tlspin"
 )
 
 // The environment variables that stand in for attributes nobody wants in a
@@ -138,7 +139,7 @@ func (r rawConfig) fingerprint(cfg *Config) *hcl.Diagnostic {
 	if r.Fingerprint == "" {
 		return nil
 	}
-	pin, err := parseFingerprint(r.Fingerprint)
+	pin, err := tlspin.Parse(r.Fingerprint)
 	if err != nil {
 		return wrong(r.FingerprintRange, "Invalid fingerprint",
 			"%q is not a SHA-256 fingerprint. Copy it from the node's Certificates in the web interface: 32 hex bytes, such as AA:BB:….", r.Fingerprint)

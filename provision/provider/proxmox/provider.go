@@ -9,6 +9,7 @@ import (
 	"github.com/slipway-project/slipway/internal/hint"
 	"github.com/slipway-project/slipway/internal/pace"
 	"github.com/slipway-project/slipway/internal/secret"
+	"github.com/slipway-project/slipway/internal/tlspin"
 	"github.com/slipway-project/slipway/provision/provider"
 )
 
@@ -82,7 +83,7 @@ func (cfg Config) anchors(lookup func(string) (string, bool)) (anchors, error) {
 		a.pins = append(a.pins, cfg.Fingerprint)
 	}
 	if given, ok := lookup(FingerprintVariable); ok && given != "" {
-		pin, err := parseFingerprint(given)
+		pin, err := tlspin.Parse(given)
 		if err != nil {
 			return a, fmt.Errorf("environment variable %s: %w", FingerprintVariable, err)
 		}

@@ -1,16 +1,14 @@
 package proxmox
 
 import (
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/slipway-project/slipway/internal/hint"
+	"github.com/slipway-project/slipway/internal/tlspin"
 )
 
 // An UntrustedError says that the endpoint's certificate matches neither a
@@ -55,7 +53,7 @@ func (a anchors) tlsConfig() *tls.Config {
 
 func (a anchors) verify(state tls.ConnectionState) error {
 	leaf := state.PeerCertificates[0]
-	shown := fingerprint(leaf)
+	shown := tlspin.Fingerprint(leaf)
 	for _, pin := range a.pins {
 		if pin == shown {
 			return nil
@@ -79,26 +77,6 @@ func (a anchors) verifyChain(chain []*x509.Certificate) error {
 	}
 	_, err := chain[0].Verify(x509.VerifyOptions{DNSName: a.name, Roots: a.roots, Intermediates: between})
 	return err
-}
-
-// fingerprint writes the SHA-256 of a certificate as the web interface does.
-func fingerprint(c *x509.Certificate) string {
-	sum := sha256.Sum256(c.Raw)
-	return colons(sum[:])
-}
-
-func colons(raw []byte) string {
-	return strings.ReplaceAll(fmt.Sprintf("% X", raw), " ", ":")
-}
-
-// parseFingerprint takes a SHA-256 fingerprint in either case, with or
-// without colons, and returns it as the web interface writes it.
-func parseFingerprint(s string) (string, error) {
-	raw, err := hex.DecodeString(strings.ReplaceAll(strings.TrimSpace(s), ":", ""))
-	if err != nil || len(raw) != sha256.Size {
-		return "", fmt.Errorf("%q is not a SHA-256 fingerprint of 32 hex bytes", s)
-	}
-	return colons(raw), nil
 }
 
 // readRoots reads the authorities of a PEM file.
