@@ -23,6 +23,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/slipway-project/slipway/internal/pace"
+	"github.com/slipway-project/slipway/internal/tlspin"
 	"github.com/slipway-project/slipway/provision/provider"
 	"github.com/slipway-project/slipway/provision/provider/providertest"
 	"github.com/slipway-project/slipway/provision/provider/proxmox"
@@ -182,7 +183,7 @@ func (d *datacentre) swallow(r *http.Request) {
 }
 
 func (d *datacentre) config() proxmox.Config {
-	pin := proxmox.Fingerprint(d.web.Certificate())
+	pin := tlspin.Fingerprint(d.web.Certificate())
 	return d.decode(fmt.Sprintf("endpoint = %q\nfingerprint = %q\npool = %q\n", d.web.URL, pin, d.pool))
 }
 

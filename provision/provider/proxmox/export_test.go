@@ -1,4 +1,0 @@
-package proxmox
-
-// Fingerprint is what external tests pin.
-var Fingerprint = fingerprint
