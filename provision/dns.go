@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/miekg/dns"
 
@@ -47,29 +49,24 @@ func (p *Project) CheckDNS(ctx context.Context, server netip.AddrPort) (DNSCheck
 	return DNSCheck{p.cluster.FullName(), server, answers}, err
 }
 
-// Err is nil when every answer is as it must be.
+// Err is nil when every answer is as it must be, and else carries advice.
 func (c DNSCheck) Err() error {
-	wrong, exists := 0, ""
-	for _, a := range c.Answers {
-		if a.OK {
-			continue
-		}
-		wrong++
-		if a.Want == probe.NXDOMAIN && exists == "" {
-			exists = a.Name
-		}
-	}
-	switch {
-	case wrong == 0:
+	wrong := slices.DeleteFunc(slices.Clone(c.Answers), func(a probe.Answer) bool { return a.OK })
+	if len(wrong) == 0 {
 		return nil
-	case exists != "":
-		return hint.With(c.failure(wrong), fmt.Sprintf("%s must not exist, or the installer takes it for a wildcard record: remove *.%s, and anything that answers for every name", exists, c.Cluster))
 	}
-	return hint.With(c.failure(wrong), "`slipway dns records` lists the records that the server needs")
+	advice := "`slipway dns records` lists the records that the server needs"
+	if i := slices.IndexFunc(wrong, unwanted); i >= 0 {
+		advice = fmt.Sprintf("%s exists, which the installer takes for a wildcard: remove *.%s, and whatever answers for every name", wrong[i].Name, c.Cluster)
+	}
+	return hint.With(fmt.Errorf("%d of %d answers of DNS server %s are wrong", len(wrong), len(c.Answers), c.Server), advice)
 }
 
-func (c DNSCheck) failure(wrong int) error {
-	return fmt.Errorf("%d of %d answers of DNS server %s are wrong", wrong, len(c.Answers), c.Server)
+// unwanted reports an address of a name that must not exist.
+func unwanted(a probe.Answer) bool {
+	first, _, _ := strings.Cut(a.Got, ",")
+	_, err := netip.ParseAddr(first)
+	return a.Want == probe.NXDOMAIN && err == nil
 }
 
 // dnsQuestions are, in this order, what each discovered host asks (assisted

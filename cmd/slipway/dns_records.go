@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,14 +30,15 @@ or the one of --zone. Nothing is contacted.`,
 	return cmd
 }
 
+// dnsRecords is what `dns records -o json` answers.
+type dnsRecords struct {
+	Cluster string           `json:"cluster"`
+	Zones   []dnsserver.Zone `json:"zones"`
+}
+
 func (a *app) dnsRecords(only string) error {
-	asZone := a.output == "zone"
-	asJSON := false
-	if !asZone {
-		var err error
-		if asJSON, err = a.json(); err != nil {
-			return usage(fmt.Errorf("output %q is none of table, json, zone", a.output))
-		}
+	if !slices.Contains([]string{"table", "json", "zone"}, a.output) {
+		return usage(fmt.Errorf("output %q is none of table, json, zone", a.output))
 	}
 	p, err := a.project(nil)
 	if err != nil {
@@ -46,9 +48,9 @@ func (a *app) dnsRecords(only string) error {
 	switch {
 	case err != nil:
 		return err
-	case asJSON:
-		return view.JSON(a.stdout, map[string]any{"cluster": p.Cluster().FullName(), "zones": zones})
-	case asZone:
+	case a.output == "json":
+		return view.JSON(a.stdout, dnsRecords{p.Cluster().FullName(), zones})
+	case a.output == "zone":
 		return masterFiles(a.stdout, zones)
 	}
 	return view.Table(a.stdout, []string{"name", "ttl", "type", "data"}, recordRows(zones))

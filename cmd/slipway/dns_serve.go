@@ -47,7 +47,7 @@ zone whose records changed needs a higher serial.`,
 	flags.BoolVar(&o.noForward, "no-forward", false, "refuse other names, as without --upstream; the two together are an error")
 	flags.StringSliceVar(&o.allow, "allow", nil, "`CIDR` that may ask for other names, beside loopback (default: the private networks)")
 	flags.StringSliceVar(&o.transfer, "allow-transfer", nil, "`CIDR` that may have whole zones (AXFR)")
-	flags.IntVar(&o.rate, "rate-limit", 0, "how often a second a network gets the same answer over UDP; 0: no limit")
+	flags.IntVar(&o.rate, "rate-limit", 0, "`N` times a second a network gets the same answer over UDP; 0: no limit")
 	return cmd
 }
 
@@ -67,8 +67,10 @@ func (a *app) dnsServe(ctx context.Context, o dnsServeFlags) error {
 		return err
 	}
 	fmt.Fprintf(a.stderr, "serving %s on %s\n", zoneNames(zones), addrNames(server.Addrs()))
+	ctx, stop := context.WithCancel(ctx)
 	var following sync.WaitGroup
 	defer following.Wait()
+	defer stop()
 	following.Go(func() { a.followZones(ctx, reload, server, config, o.zones) })
 	return server.Serve(ctx)
 }

@@ -111,10 +111,16 @@ func patiently(ctx context.Context, server netip.AddrPort, query *dns.Msg) (repl
 }
 
 func exchange(ctx context.Context, network string, server netip.AddrPort, query *dns.Msg) (*dns.Msg, error) {
-	ctx, cancel := context.WithTimeout(ctx, dnsTimeout)
-	defer cancel()
+	dialer := net.Dialer{Timeout: dnsTimeout}
+	conn, err := dialer.DialContext(ctx, network, server.String())
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.Close() }) // wakes a blocked read
+	defer stop()
 	client := dns.Client{Net: network, Timeout: dnsTimeout}
-	reply, _, err := client.ExchangeContext(ctx, query, server.String())
+	reply, _, err := client.ExchangeWithConn(query, &dns.Conn{Conn: conn})
 	return reply, err
 }
 
