@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/slipway-project/slipway/dnsserver"
+	"github.com/slipway-project/slipway/dnsserver/export"
 	"github.com/slipway-project/slipway/internal/view"
 )
 
@@ -87,28 +88,19 @@ func ttlOf(z dnsserver.Zone, r dnsserver.Record) uint32 {
 	return r.TTL
 }
 
+// masterFiles writes the zones as named reads them.
 func masterFiles(w io.Writer, zones []dnsserver.Zone) error {
-	for i, z := range zones {
-		if i > 0 {
-			fmt.Fprintln(w)
+	exported, err := export.Build("bind", dnsserver.Config{Zones: zones}, export.Options{})
+	if err != nil {
+		return err
+	}
+	for _, f := range exported.Files {
+		if !strings.HasSuffix(f.Name, ".zone") {
+			continue
 		}
-		if err := masterFile(w, z); err != nil {
+		if _, err := io.WriteString(w, f.Text); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// masterFile writes z with the SOA and NS records that package dnsserver makes
-// of its fields.
-func masterFile(w io.Writer, z dnsserver.Zone) error {
-	_, domain, _ := strings.Cut(z.NS, ".")
-	var text strings.Builder
-	fmt.Fprintf(&text, "$ORIGIN %s\n$TTL %d\n", z.Name, z.TTL)
-	fmt.Fprintf(&text, "@ IN SOA %s hostmaster.%s %d 7200 900 1209600 %d\n@ IN NS %s\n", z.NS, domain, z.Serial, z.MinTTL, z.NS)
-	for _, r := range z.Records {
-		fmt.Fprintf(&text, "%s %d IN %s %s\n", r.Name, ttlOf(z, r), r.Type, r.Data)
-	}
-	_, err := io.WriteString(w, text.String())
-	return err
 }
