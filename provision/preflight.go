@@ -44,6 +44,7 @@ func (p *Project) problems(ctx context.Context) []provider.Problem {
 		func() []provider.Problem { return p.installer.Check(ctx, p.wantCluster(mark, nil)) },
 		func() []provider.Problem { return services.Preflight(ctx, p.wantServices(1)) },
 		p.checkRunDir,
+		func() []provider.Problem { return p.checkForeignDNS(ctx) },
 	}
 	found := make([][]provider.Problem, len(checks))
 	var group sync.WaitGroup

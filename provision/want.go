@@ -36,7 +36,7 @@ func (p *Project) wantCluster(mark provider.Mark, keys []string) installer.Clust
 	want := installer.Cluster{
 		Name: c.Name, Domain: c.Domain, Release: c.Release, Mark: mark,
 		PullSecret: c.PullSecret, SSHKeys: append(keys, c.SSH.AuthorizedKeys...),
-		DNS: []netip.Addr{c.Services.Address}, Networks: []netip.Prefix{c.Network.CIDR.Masked()},
+		DNS: []netip.Addr{c.Services.Resolver()}, Networks: []netip.Prefix{c.Network.CIDR.Masked()},
 	}
 	for _, n := range c.Nodes {
 		want.Hosts = append(want.Hosts, p.wantHost(n))
@@ -74,7 +74,11 @@ func (p *Project) wantServices(serial uint64) services.Document {
 		view.Nodes = append(view.Nodes, services.Node{Name: n.Name, Full: n.Full,
 			ControlPlane: n.Role == spec.ControlPlane, Address: n.Address})
 	}
-	return services.Build(view)
+	doc := services.Build(view)
+	if c.Services.DNS.Server.IsValid() { // somebody else answers: serve must not
+		doc.DNS.Listen, doc.DNS.Forward = nil, nil
+	}
+	return doc
 }
 
 // places lists the hypervisor nodes that machines were allotted to.

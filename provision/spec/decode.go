@@ -37,6 +37,7 @@ type rawInstaller struct {
 type rawServices struct {
 	Address *hcl.Attribute `hcl:"address,optional"`
 	Mode    *hcl.Attribute `hcl:"mode,optional"`
+	DNS     *rawDNS        `hcl:"dns,block"`
 	Range   hcl.Range      `hcl:",def_range"`
 }
 
@@ -175,6 +176,7 @@ func (l *loader) services(c *cluster) {
 	if mode, ok := l.text(raw.Mode, `"local"`); ok && mode != "local" {
 		l.errorf(raw.Mode.Expr.Range(), "Invalid mode", "%q is not a mode of services. Write mode = \"local\": DNS and load balancer run on this host.", mode)
 	}
+	l.dns(c, raw.DNS)
 	if l.missing(raw.Address, raw.Range, "address", `"192.0.2.210"`) {
 		return
 	}

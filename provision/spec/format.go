@@ -105,7 +105,7 @@ func cover(text []byte, at hcl.Range) {
 	}
 }
 
-var secretNames = []string{"token", "pull_secret", "password"}
+var secretNames = []string{"token", "pull_secret", "password", "secret"}
 
 // secretStrings finds the string literals on the right of attributes whose
 // name promises a secret. It looks at tokens, for there may be syntax errors.
