@@ -11,12 +11,14 @@
 //	table      zones, immutable and swapped whole, so that no query is lost
 //	lookup     what a zone says of a name: wildcards, cuts, aliases
 //	forwarder  everybody else's names: upstreams, cache, loop guard
-//	reply      EDNS, truncation, the packet
+//	transfer   whole zones, for whom the Config names
+//	limiter    how often a network gets the same answer
+//	reply      EDNS, TSIG, truncation, the packet
 //
 // The fast path is a shortcut, not a second server: its octets are made from
 // the same records when they are loaded, and what it cannot answer exactly as
 // the ordinary path would, it leaves to that.
 //
 // Authoritative answers are made where the packet was read, without waiting;
-// only forwarding takes a goroutine.
+// only forwarding and transfers take goroutines.
 package dnsserver

@@ -14,7 +14,7 @@ import (
 
 const (
 	maxRate   = 1 << 15
-	slip      = 2       // each second answer over the rate goes out, cut
+	slip      = 2       // of so many answers over the rate one goes out, cut
 	rateSlots = 1 << 14 // accounts held at once
 )
 

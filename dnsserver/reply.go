@@ -8,7 +8,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// send takes one message to the client; nil is no message.
+// A send takes one message to the client; nil is no message.
 type send func(message []byte)
 
 // handle answers one packet: with a reply, with nothing (both nil), or with a
@@ -31,9 +31,9 @@ func (s *Server) handle(packet []byte, client netip.AddrPort, tcp bool) (reply [
 	}
 	q.packet = nil
 	return nil, func(send send) {
-		var reply []byte
-		defer func() { send(reply) }()
-		defer s.guard(q, &reply)
+		var failed []byte
+		defer func() { send(failed) }()
+		defer s.guard(q, &failed)
 		work(send)
 	}
 }
@@ -138,17 +138,11 @@ func (s *Server) finish(q *query, m *dns.Msg, start time.Time) []byte {
 
 // fit packs m for the client: no longer than it takes, in its own letters.
 func (q *query) fit(m *dns.Msg) ([]byte, error) {
-	slipped := m.Truncated
 	limit := q.limit()
 	if q.tsig != nil {
 		limit -= q.tsig.room()
 	}
-	m.Truncate(limit)
-	m.Compress = true // Truncate clears both where it can
-	m.Truncated = m.Truncated || slipped
-	if m.Len() > limit { // Truncate leaves 512 octets, whatever it is told
-		m.Truncated, m.Answer, m.Ns, m.Extra = true, nil, nil, slices.DeleteFunc(m.Extra, notOPT)
-	}
+	truncate(m, limit)
 	if q.tsig != nil && len(m.Question) == 1 {
 		m.Question[0].Name = q.sent // what is signed cannot be respelled
 		packed, _, err := q.sign(m, q.tsig.mac, true, time.Now())
@@ -156,6 +150,17 @@ func (q *query) fit(m *dns.Msg) ([]byte, error) {
 	}
 	packed, err := m.Pack()
 	return q.spelled(packed), err
+}
+
+// truncate cuts m to limit octets; what was cut before stays marked.
+func truncate(m *dns.Msg, limit int) {
+	before := m.Truncated
+	m.Truncate(limit)
+	m.Compress = true // Truncate clears both where it can
+	m.Truncated = m.Truncated || before
+	if m.Len() > limit { // Truncate leaves 512 octets, whatever it is told
+		m.Truncated, m.Answer, m.Ns, m.Extra = true, nil, nil, slices.DeleteFunc(m.Extra, notOPT)
+	}
 }
 
 func notOPT(rr dns.RR) bool { return rr.Header().Rrtype != dns.TypeOPT }

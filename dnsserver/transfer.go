@@ -1,6 +1,7 @@
 package dnsserver
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -108,7 +109,7 @@ func (q *query) seal(m *dns.Msg, previous string, first bool) ([]byte, string, e
 	return packed, "", err
 }
 
-// all returns the records of z by name, between two copies of the SOA record.
+// all returns the records of z by name and type, between two copies of the SOA record.
 func (z *zone) all() []dns.RR {
 	soa := z.nodes[z.apex].sets[dns.TypeSOA][0]
 	var rest []dns.RR
@@ -119,7 +120,9 @@ func (z *zone) all() []dns.RR {
 			}
 		}
 	}
-	slices.SortStableFunc(rest, func(a, b dns.RR) int { return strings.Compare(a.Header().Name, b.Header().Name) })
+	slices.SortStableFunc(rest, func(a, b dns.RR) int {
+		return cmp.Or(strings.Compare(a.Header().Name, b.Header().Name), cmp.Compare(a.Header().Rrtype, b.Header().Rrtype))
+	})
 	return slices.Concat([]dns.RR{soa}, rest, []dns.RR{soa})
 }
 
