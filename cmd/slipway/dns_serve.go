@@ -67,6 +67,7 @@ func (a *app) dnsServe(ctx context.Context, o dnsServeFlags) error {
 		return err
 	}
 	fmt.Fprintf(a.stderr, "serving %s on %s\n", zoneNames(zones), addrNames(server.Addrs()))
+	releaseStartup()
 	ctx, stop := context.WithCancel(ctx)
 	var following sync.WaitGroup
 	defer following.Wait()
