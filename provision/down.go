@@ -57,9 +57,16 @@ func (r *run) teardown() []phase.Step {
 		{Name: "registration", Phase: phaseTeardown, Undo: r.unregister, Budget: 5 * time.Minute},
 		{Name: "image", Phase: phaseTeardown, Undo: r.dropImages, Budget: 5 * time.Minute},
 	}
+	if r.updatesDNS() {
+		steps = append(steps, phase.Step{Name: "names", Phase: phaseTeardown, Undo: r.pullNames, Budget: 2 * time.Minute})
+	}
+	var under []string
+	for _, s := range steps {
+		under = append(under, s.Name)
+	}
 	for node, m := range r.everyMachine() {
 		steps = append(steps, phase.Step{Name: "machine " + node, Phase: phaseTeardown, Node: node, Resource: resourceProvider,
-			Needs: []string{"services", "registration", "image"}, Budget: 10 * time.Minute,
+			Needs: under, Budget: 10 * time.Minute,
 			Undo: func(ctx context.Context) error { return r.provider.Release(ctx, m) }})
 	}
 	return steps

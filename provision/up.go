@@ -113,12 +113,17 @@ func (r *run) steps() []phase.Step {
 		{Name: "allocate", Phase: phaseMachines, Done: r.allocated, Do: r.allocate, Budget: time.Minute},
 		{Name: "image", Phase: phaseMedia, Needs: []string{"register", "allocate"}, Done: r.stored, Do: r.storeImage, Budget: 30 * time.Minute},
 	}
+	before := []string{"services", "image"}
+	if r.updatesDNS() {
+		steps = append(steps, phase.Step{Name: "names", Phase: phaseServices, Done: r.namesPushed, Do: r.pushNames, Budget: 2 * time.Minute})
+		before = append(before, "names")
+	}
 	var boots []string
 	for _, n := range r.cluster.Nodes {
 		steps = append(steps,
 			phase.Step{Name: "machine " + n.Name, Phase: phaseMachines, Node: n.Name, Needs: []string{"allocate"}, Resource: resourceProvider,
 				Done: r.made(n), Do: r.makeMachine(n), Budget: 10 * time.Minute},
-			phase.Step{Name: "boot " + n.Name, Phase: phaseBoot, Node: n.Name, Needs: []string{"services", "image", "machine " + n.Name}, Resource: resourceProvider,
+			phase.Step{Name: "boot " + n.Name, Phase: phaseBoot, Node: n.Name, Needs: append([]string{"machine " + n.Name}, before...), Resource: resourceProvider,
 				Done: r.running(n), Do: r.boot(n), Budget: 5 * time.Minute})
 		boots = append(boots, "boot "+n.Name)
 	}
