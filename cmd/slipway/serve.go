@@ -34,6 +34,6 @@ func (a *app) serve(ctx context.Context, o services.ServeOptions) error {
 		}
 	}
 	a.patient.Store(true)
-	o.Log = a.stderr
+	o.Log, o.Ready = a.stderr, releaseStartup
 	return services.Serve(ctx, o)
 }

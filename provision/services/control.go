@@ -68,6 +68,7 @@ func (s *server) listen() (net.Listener, error) {
 func (s *server) control(ctx context.Context, l net.Listener) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", s.answerStatus)
+	mux.HandleFunc("GET /metrics", s.answerMetrics)
 	mux.HandleFunc("POST /stop", s.answerStop)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 5 * time.Second}
 	ended := make(chan struct{})
@@ -87,6 +88,12 @@ func (s *server) control(ctx context.Context, l net.Listener) {
 func (s *server) answerStatus(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	json.NewEncoder(w).Encode(s.status(r.Context()))
+}
+
+// answerMetrics answers with the DNS counters in OpenMetrics text.
+func (s *server) answerMetrics(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/openmetrics-text; version=1.0.0; charset=utf-8")
+	s.dns.WriteMetrics(w)
 }
 
 func (s *server) answerStop(w http.ResponseWriter, _ *http.Request) {

@@ -268,15 +268,37 @@ func TestWaitServedEndsWhenKeptOut(t *testing.T) {
 	}
 }
 
+// control is a client of the control socket.
+func control(runDir string) http.Client {
+	return http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socketPath(runDir))
+		},
+	}}
+}
+
+func TestMetricsAreOpenMetrics(t *testing.T) {
+	r := startServe(t, local(newOwner()))
+	client := control(r.RunDir)
+	resp, err := client.Get("http://serve/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kind := resp.Header.Get("Content-Type"); !strings.HasPrefix(kind, "application/openmetrics-text") || !strings.HasSuffix(string(text), "# EOF\n") {
+		t.Errorf("type %q, text %s", kind, text)
+	}
+}
+
 func TestServeStopsWhenAsked(t *testing.T) {
 	d := local(newOwner())
 	r := startServe(t, d)
-	client := http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", socketPath(r.RunDir))
-		},
-	}}
+	client := control(r.RunDir)
 	resp, err := client.Post("http://serve/stop", "", nil)
 	if err != nil {
 		t.Fatal(err)
