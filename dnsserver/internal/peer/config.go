@@ -37,7 +37,7 @@ func knotText(at netip.AddrPort, dir, include string) string {
     tcp-workers: 1
     background-workers: 1
 database:
-    storage: "%[1]s/db"
+    storage: "%[1]s"
 log:
   - target: stderr
     any: info

@@ -112,6 +112,9 @@ func run(t testing.TB, p program, dir, log string, args []string) (ended <-chan 
 	t.Cleanup(func() {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		<-done
+		if said, err := os.ReadFile(log); err == nil && t.Failed() {
+			t.Logf("%s", said)
+		}
 	})
 	return done
 }
