@@ -12,11 +12,11 @@ import (
 func newDNS(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dns",
-		Short: "Serve zones, show a cluster's records, check a DNS server",
+		Short: "Serve zones; show, check, export and push a cluster's records",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newDNSServe(a), newDNSRecords(a), newDNSCheck(a))
+	cmd.AddCommand(newDNSServe(a), newDNSRecords(a), newDNSCheck(a), newDNSExport(a), newDNSPush(a))
 	return cmd
 }
 

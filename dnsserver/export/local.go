@@ -64,7 +64,7 @@ func (j *job) pihole() error {
 			lines = append(lines, line)
 		}
 	}
-	j.file("pihole.toml", "# Names of %s: add the elements to the arrays of /etc/pihole/pihole.toml.\n[dns]\n%s\n[misc]\n%s",
+	j.file("slipway-"+j.title()+".toml", "# Names of %s: add the elements to the arrays of /etc/pihole/pihole.toml.\n[dns]\n%s\n[misc]\n%s",
 		j.title(), tomlArray("hosts", hosts), tomlArray("dnsmasq_lines", lines))
 	return nil
 }
@@ -106,7 +106,7 @@ func (j *job) hosts() error {
 		}
 	}
 	fmt.Fprintf(&b, "# END slipway %s\n", j.title())
-	j.file("hosts", "%s", b.String())
+	j.file("slipway-"+j.title()+".hosts", "%s", b.String())
 	return nil
 }
 
