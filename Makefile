@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 GO      ?= go
 SPEC    ?= examples/proxmox-ha/cluster.hcl
 
-.PHONY: build demo test test-unit test-net test-rehearse test-nightly fuzz fuzz-long lint bench golden docs tools clean
+.PHONY: build demo test test-unit test-net test-servers test-rehearse test-nightly fuzz fuzz-long lint bench golden docs tools clean
 
 build: ## the binary, bin/slipway
 	@mkdir -p bin
@@ -19,6 +19,7 @@ demo: tools build ## rehearse the classic cluster: 3 control plane + 2 workers o
 test: tools build ## everything, with the seconds of each part
 	@tools/timed unit      $(MAKE) --no-print-directory test-unit
 	@tools/timed network   $(MAKE) --no-print-directory test-net
+	@tools/timed servers   $(MAKE) --no-print-directory test-servers
 	@tools/timed rehearsal $(MAKE) --no-print-directory test-rehearse
 	@tools/timed fuzz      $(MAKE) --no-print-directory fuzz
 	@tools/timed lint      $(MAKE) --no-print-directory lint
@@ -31,6 +32,10 @@ test-unit: ## unit tests with the race detector
 
 test-net: ## tests in network namespaces of their own
 	$(GO) test -race -shuffle=on $(NET)
+
+test-servers: ## exports and updates with the DNS servers they are for, unpacked into a cache
+	@tools/install --lists
+	$(GO) test -tags servers ./dnsserver/...
 
 test-rehearse: build ## the examples through the real `up` and `down`
 	$(GO) test -tags rehearse -timeout 20m ./cmd/slipway -run Rehearse
@@ -46,8 +51,8 @@ fuzz: ## every fuzz target, a thousand inputs each
 
 lint: ## format, vet, staticcheck and the rules of the house
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
-	$(GO) vet -tags rehearse ./...
-	$(GO) tool -modfile=tools/go.mod staticcheck -tags rehearse ./...
+	$(GO) vet -tags 'rehearse servers' ./...
+	$(GO) tool -modfile=tools/go.mod staticcheck -tags 'rehearse servers' ./...
 	GOOS=darwin GOARCH=arm64 $(GO) build -o /dev/null ./cmd/slipway
 	GOOS=linux GOARCH=arm64 $(GO) build -o /dev/null ./cmd/slipway
 
