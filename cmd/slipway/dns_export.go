@@ -48,22 +48,9 @@ func (a *app) dnsExport(f exportFlags) error {
 	if f.format == "" {
 		return usage(fmt.Errorf("--format is missing: one of %s", strings.Join(export.Formats(), ", ")))
 	}
-	p, err := a.project(nil)
+	e, err := a.buildExport(f)
 	if err != nil {
 		return err
-	}
-	server := clusterDNS(p.Cluster())
-	if f.server != "" {
-		if server, err = parseServer(f.server); err != nil {
-			return usage(err)
-		}
-	}
-	// Other servers reload a zone when its serial grew, whoever wrote it last.
-	e, err := export.Build(f.format, p.Services().DNS, export.Options{
-		Server: server, Interface: f.link, Serial: uint32(time.Now().Unix()), Instead: knownRoutes,
-	})
-	if err != nil {
-		return usage(err)
 	}
 	for _, w := range e.Warnings {
 		fmt.Fprintf(a.stderr, "slipway: warning: %s\n", w)
@@ -73,6 +60,27 @@ func (a *app) dnsExport(f exportFlags) error {
 	}
 	_, err = e.WriteTo(a.stdout)
 	return err
+}
+
+func (a *app) buildExport(f exportFlags) (export.Export, error) {
+	p, err := a.project(nil)
+	if err != nil {
+		return export.Export{}, err
+	}
+	server := clusterDNS(p.Cluster())
+	if f.server != "" {
+		if server, err = parseServer(f.server); err != nil {
+			return export.Export{}, usage(fmt.Errorf("--server %w", err))
+		}
+	}
+	// Other servers reload a zone when its serial grew, whoever wrote it last.
+	e, err := export.Build(f.format, p.Services().DNS, export.Options{
+		Server: server, Interface: f.link, Serial: uint32(time.Now().Unix()), Instead: knownRoutes,
+	})
+	if err != nil {
+		return export.Export{}, usage(err)
+	}
+	return e, nil
 }
 
 // clusterDNS is the server that answers for the cluster's names.

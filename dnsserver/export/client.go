@@ -69,7 +69,7 @@ func (j *job) nrpt() error {
 		return errNoServer
 	}
 	if j.Server.Port() != 53 {
-		return fmt.Errorf("Windows asks port 53 only, and the server is at %s", j.Server)
+		return fmt.Errorf("it needs port 53, the only one that Windows asks: the server is at %s", j.Server)
 	}
 	var b strings.Builder
 	remove := fmt.Sprintf("Get-DnsClientNrptRule | Where-Object Comment -eq 'slipway %s' | Remove-DnsClientNrptRule -Force", j.title())

@@ -165,7 +165,7 @@ func TestErrors(t *testing.T) {
 		{"resolved with an interface that is a command", "resolved", lab(), Options{Server: labOptions().Server, Interface: "e;reboot"}, `format resolved: "e;reboot" is no name of a network interface`},
 		{"resolver without a server", "resolver", lab(), Options{}, "format resolver: it needs the address of the server that answers"},
 		{"nrpt without a server", "nrpt", lab(), Options{}, "format nrpt: it needs the address of the server that answers"},
-		{"nrpt at another port", "nrpt", lab(), Options{Server: netip.MustParseAddrPort("192.0.2.210:5353")}, "format nrpt: Windows asks port 53 only, and the server is at 192.0.2.210:5353"},
+		{"nrpt at another port", "nrpt", lab(), Options{Server: netip.MustParseAddrPort("192.0.2.210:5353")}, "format nrpt: it needs port 53, the only one that Windows asks: the server is at 192.0.2.210:5353"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -85,29 +85,34 @@ func (j *job) hosts() error {
 	names := map[string][]string{}
 	for _, z := range j.zones {
 		for _, rr := range z.data {
-			a, ok := address(rr)
-			if !ok {
-				if rr.Header().Rrtype != dns.TypePTR {
-					j.leftOut(rr, "hosts")
-				}
-				continue
-			}
-			if names[a] == nil {
+			a, here := j.hostsEntry(rr)
+			if len(here) > 0 && names[a] == nil {
 				addresses = append(addresses, a)
 			}
-			names[a] = append(names[a], j.concrete(rr)...)
+			names[a] = append(names[a], here...)
 		}
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "# BEGIN slipway %s\n", j.title())
 	for _, a := range addresses {
-		if len(names[a]) > 0 {
-			fmt.Fprintf(&b, "%s %s\n", a, strings.Join(names[a], " "))
-		}
+		fmt.Fprintf(&b, "%s %s\n", a, strings.Join(names[a], " "))
 	}
 	fmt.Fprintf(&b, "# END slipway %s\n", j.title())
 	j.file("slipway-"+j.title()+".hosts", "%s", b.String())
 	return nil
+}
+
+// hostsEntry is the address of a record and the names that it gives it. PTR
+// records go without saying.
+func (j *job) hostsEntry(rr dns.RR) (a string, names []string) {
+	a, ok := address(rr)
+	if ok {
+		return a, j.concrete(rr)
+	}
+	if rr.Header().Rrtype != dns.TypePTR {
+		j.leftOut(rr, "hosts")
+	}
+	return "", nil
 }
 
 // concrete lists the names of a record in a format without wildcards.
@@ -162,29 +167,36 @@ func (j *job) unboundReverse(b *strings.Builder, rr dns.RR) {
 func (z zone) unbound(b *strings.Builder) {
 	localZone(b, z.Name, "static")
 	fmt.Fprint(b, localData(z.soa))
-	var redirects []string
-	for _, rr := range z.data {
-		if parent, ok := wildcard(rr); ok && !slices.Contains(redirects, parent) {
-			redirects = append(redirects, parent)
-			localZone(b, parent, "redirect")
-			fmt.Fprint(b, localData(at(parent, z.soa)))
-		}
+	redirects := z.redirects()
+	for _, parent := range redirects {
+		localZone(b, parent, "redirect")
+		fmt.Fprint(b, localData(at(parent, z.soa)))
 	}
 	var own []string
 	for _, rr := range z.data {
 		name := rr.Header().Name
-		parent, wild := wildcard(rr)
-		if wild {
-			fmt.Fprint(b, localData(at(parent, rr)))
-			continue
-		}
-		below := slices.ContainsFunc(redirects, func(r string) bool { return name != r && dns.IsSubDomain(r, name) })
-		if below && !slices.Contains(own, name) {
+		if parent, ok := wildcard(rr); ok {
+			rr = at(parent, rr)
+		} else if below(name, redirects) && !slices.Contains(own, name) {
 			own = append(own, name)
 			localZone(b, name, "static")
 		}
 		fmt.Fprint(b, localData(rr))
 	}
+}
+
+// redirects are the names below which wildcards answer.
+func (z zone) redirects() (parents []string) {
+	for _, rr := range z.data {
+		if parent, ok := wildcard(rr); ok && !slices.Contains(parents, parent) {
+			parents = append(parents, parent)
+		}
+	}
+	return parents
+}
+
+func below(name string, parents []string) bool {
+	return slices.ContainsFunc(parents, func(p string) bool { return name != p && dns.IsSubDomain(p, name) })
 }
 
 func localZone(b *strings.Builder, name, kind string) {

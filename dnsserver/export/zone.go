@@ -3,6 +3,7 @@ package export
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -56,29 +57,35 @@ func parse(in []dnsserver.Zone, serial uint32) ([]zone, error) {
 func parseZone(in dnsserver.Zone) (zone, error) {
 	z := zone{Zone: in}
 	problems := []error{plain(in.Name), plain(in.NS)}
-	served := false
 	for _, r := range in.Records {
 		rr, err := parseRecord(in, r)
 		problems = append(problems, err, plain(r.Name))
-		if err != nil {
-			continue
-		}
 		if soa, ok := rr.(*dns.SOA); ok {
 			z.soa = soa
-			continue
+		} else if err == nil {
+			z.data = append(z.data, rr)
 		}
-		served = served || rr.Header().Rrtype == dns.TypeNS && dns.CanonicalName(r.Name) == dns.CanonicalName(in.Name)
-		z.data = append(z.data, rr)
 	}
-	if !served {
-		z.data = append([]dns.RR{&dns.NS{Hdr: z.header(dns.TypeNS), Ns: in.NS}}, z.data...)
+	z.complete()
+	return z, errors.Join(problems...)
+}
+
+// complete adds the records of the apex that there are not, as our own server
+// does.
+func (z *zone) complete() {
+	if !slices.ContainsFunc(z.data, z.serves) {
+		z.data = append([]dns.RR{&dns.NS{Hdr: z.header(dns.TypeNS), Ns: z.NS}}, z.data...)
 	}
 	if z.soa == nil {
-		z.soa = &dns.SOA{Hdr: z.header(dns.TypeSOA), Ns: in.NS, Mbox: mailbox(in), Serial: in.Serial,
-			Refresh: soaRefresh, Retry: soaRetry, Expire: soaExpire, Minttl: in.MinTTL}
+		z.soa = &dns.SOA{Hdr: z.header(dns.TypeSOA), Ns: z.NS, Mbox: mailbox(z.Zone), Serial: z.Serial,
+			Refresh: soaRefresh, Retry: soaRetry, Expire: soaExpire, Minttl: z.MinTTL}
 	}
-	z.soa.Serial = in.Serial
-	return z, errors.Join(problems...)
+	z.soa.Serial = z.Serial
+}
+
+// serves reports whether rr names a server of the zone.
+func (z zone) serves(rr dns.RR) bool {
+	return rr.Header().Rrtype == dns.TypeNS && dns.CanonicalName(rr.Header().Name) == dns.CanonicalName(z.Name)
 }
 
 func (z zone) header(rtype uint16) dns.RR_Header {

@@ -58,11 +58,9 @@ func (s *session) close() { s.conn.Close() }
 func (s *session) ask(ctx context.Context, m *dns.Msg) (*dns.Msg, error) {
 	r, err := s.exchange(ctx, m)
 	if r == nil && s.answered && ctx.Err() == nil {
-		s.close()
-		if s.conn, err = s.dial(ctx); err != nil {
+		if err := s.redial(ctx); err != nil {
 			return nil, err
 		}
-		s.answered = false
 		r, err = s.exchange(ctx, m)
 	}
 	if r == nil {
@@ -72,17 +70,28 @@ func (s *session) ask(ctx context.Context, m *dns.Msg) (*dns.Msg, error) {
 	return r, s.verify(m, r, err)
 }
 
+func (s *session) redial(ctx context.Context) error {
+	conn, err := s.dial(ctx)
+	if err != nil {
+		return err
+	}
+	s.close()
+	s.conn, s.answered = conn, false
+	return nil
+}
+
 // exchange returns no message when the connection failed, and what the library
 // has against the one that it returns.
 func (s *session) exchange(ctx context.Context, m *dns.Msg) (*dns.Msg, error) {
-	stop := context.AfterFunc(ctx, s.close)
+	tcp := s.conn
+	stop := context.AfterFunc(ctx, func() { tcp.Close() })
 	defer stop()
-	if err := s.conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := tcp.SetDeadline(time.Now().Add(patience)); err != nil {
 		return nil, err
 	}
 	s.sign(m)
 	// One for each message: it would sign the second as following the first.
-	conn := &dns.Conn{Conn: s.conn, TsigSecret: s.secret}
+	conn := &dns.Conn{Conn: tcp, TsigSecret: s.secret}
 	if err := conn.WriteMsg(m); err != nil {
 		return nil, err
 	}

@@ -107,7 +107,11 @@ func unpack(ctx context.Context, pkg, root string) error {
 	if err := os.WriteFile(filepath.Join(unpacked, "version"), []byte(version), 0o644); err != nil {
 		return err
 	}
-	return os.Rename(unpacked, root)
+	if err := os.Rename(unpacked, root); err != nil {
+		_, missing := os.Stat(root) // another test was faster
+		return missing
+	}
+	return nil
 }
 
 var instLine = regexp.MustCompile(`(?m)^Inst (\S+)`)
