@@ -122,8 +122,12 @@ func TestUpstreamsAreGivenUpBeforeTheClientDoes(t *testing.T) {
 	if r := ask(t, "udp", addr, "example.org.", dns.TypeA); r.Rcode != dns.RcodeServerFailure {
 		t.Errorf("%v", r)
 	}
-	if took := time.Since(start); took < rounds*soon || took > 20*soon {
-		t.Errorf("SERVFAIL after %s, want %s", took, rounds*soon)
+	if took := time.Since(start); took < rounds*soon {
+		t.Errorf("SERVFAIL after %s, want %s at least", took, rounds*soon)
+	}
+	// The last question may still be on its way to the script.
+	for deadline := time.Now().Add(5 * time.Second); len(dead.queries()) < rounds && time.Now().Before(deadline); {
+		<-time.After(time.Millisecond)
 	}
 	if n := len(dead.queries()); n != rounds {
 		t.Errorf("asked %d times, want %d", n, rounds)

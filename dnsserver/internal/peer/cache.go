@@ -30,7 +30,7 @@ func cacheDir(t testing.TB) string {
 	if dir == "" {
 		user, err := os.UserCacheDir()
 		if err != nil {
-			t.Skip("no cache for servers: ", err, "; set SLIPWAY_TEST_CACHE")
+			without(t, fmt.Sprintf("no cache for servers: %v; set SLIPWAY_TEST_CACHE", err))
 		}
 		dir = filepath.Join(user, "slipway-test")
 	}
@@ -55,7 +55,7 @@ func fetch(t testing.TB, pkg, path string) program {
 	root := filepath.Join(cacheDir(t), pkg)
 	if _, err := os.Stat(root); err != nil {
 		if err := unpack(t.Context(), pkg, root); err != nil {
-			t.Skipf("no %s to test with: %v", pkg, err)
+			without(t, fmt.Sprintf("no %s to test with: %v", pkg, err))
 		}
 	}
 	version, err := os.ReadFile(filepath.Join(root, "version"))
@@ -144,4 +144,13 @@ func command(ctx context.Context, dir, name string, args ...string) (string, err
 		return "", fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, complaints.String())
 	}
 	return string(out), nil
+}
+
+// without skips a test that lacks its server; in CI that is a failure.
+func without(t testing.TB, why string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
 }
