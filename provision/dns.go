@@ -15,7 +15,10 @@ import (
 	"github.com/slipway-project/slipway/provision/services"
 )
 
-const dnsPort = 53
+const (
+	dnsPort    = 53
+	noWildcard = "validateNoWildcardDNS." // below the cluster's zone, must not exist
+)
 
 // Services is the services document that the spec asks for, with the serial it
 // has, or will have once `up` has replaced the one that is there. Nothing is
@@ -28,11 +31,12 @@ func (p *Project) Services() services.Document {
 	return p.wantServices(current.Serial + 1)
 }
 
-// A DNSCheck is what a DNS server says of the cluster's names.
+// A DNSCheck is what DNS servers say of the cluster's names.
 type DNSCheck struct {
-	Cluster string         `json:"cluster"`
-	Server  netip.AddrPort `json:"server"`
-	Answers []probe.Answer `json:"answers"`
+	Cluster string           `json:"cluster"`
+	Node    string           `json:"node,omitempty"` // that asked; "": this machine
+	Servers []netip.AddrPort `json:"servers"`
+	Answers []probe.Answer   `json:"answers"` // those of the first server first
 }
 
 // CheckDNS asks the server for every name that the installer and the nodes
@@ -42,11 +46,11 @@ func (p *Project) CheckDNS(ctx context.Context, server netip.AddrPort) (DNSCheck
 	if !server.IsValid() {
 		server = netip.AddrPortFrom(p.cluster.Services.Address, dnsPort)
 	}
-	answers, err := probe.DNS(ctx, server, p.dnsQuestions())
+	answers, err := probe.DNS(ctx, server, p.dnsQuestions([]string{p.cluster.FullName() + "."}))
 	if err != nil {
 		err = hint.With(err, "`slipway up` starts the cluster's own DNS; name another server with --server")
 	}
-	return DNSCheck{p.cluster.FullName(), server, answers}, err
+	return DNSCheck{Cluster: p.cluster.FullName(), Servers: []netip.AddrPort{server}, Answers: answers}, err
 }
 
 // Err is nil when every answer is as it must be, and else carries advice.
@@ -57,9 +61,33 @@ func (c DNSCheck) Err() error {
 	}
 	advice := "`slipway dns records` lists the records that the server needs"
 	if i := slices.IndexFunc(wrong, unwanted); i >= 0 {
-		advice = fmt.Sprintf("%s exists, which the installer takes for a wildcard: remove *.%s, and whatever answers for every name", wrong[i].Name, c.Cluster)
+		advice = c.explainWildcard(wrong[i].Name)
 	}
-	return hint.With(fmt.Errorf("%d of %d answers of DNS server %s are wrong", len(wrong), len(c.Answers), c.Server), advice)
+	return hint.With(fmt.Errorf("%d of %d answers of %s are wrong", len(wrong), len(c.Answers), c.asked()), advice)
+}
+
+// explainWildcard says what makes a name exist: the cluster's zone, or the
+// domain that hosts append to it.
+func (c DNSCheck) explainWildcard(name string) string {
+	advice := fmt.Sprintf("%s exists, which the installer takes for a wildcard: ", name)
+	domain, searched := strings.CutPrefix(name, noWildcard+c.Cluster+".")
+	if !searched || domain == "" {
+		return advice + fmt.Sprintf("remove *.%s, and whatever answers for every name", c.Cluster)
+	}
+	return advice + fmt.Sprintf("take the search domain %s from the hosts, or its wildcard out of it", strings.TrimSuffix(domain, "."))
+}
+
+// asked names the servers, and who asked them if that was not this machine.
+func (c DNSCheck) asked() string {
+	var names []string
+	for _, s := range c.Servers {
+		names = append(names, s.String())
+	}
+	text := "DNS server " + strings.Join(names, ", ")
+	if c.Node != "" {
+		text += ", asked from " + c.Node + ","
+	}
+	return text
 }
 
 // unwanted reports an address of a name that must not exist.
@@ -71,25 +99,29 @@ func unwanted(a probe.Answer) bool {
 
 // dnsQuestions are, in this order, what each discovered host asks (assisted
 // service, domain name resolutions), what must be there without data, and the
-// checks with dig that the documentation of OpenShift prescribes.
-func (p *Project) dnsQuestions() []probe.Question {
+// checks with dig that the documentation of OpenShift prescribes. Hosts append
+// the search domains, which are absolute, to names without a final dot.
+func (p *Project) dnsQuestions(search []string) []probe.Question {
 	zone, at := p.cluster.FullName()+".", p.cluster.Services.Address
 	kind, other := addressTypes(at)
 	api, internal, console := "api."+zone, "api-int."+zone, "console-openshift-console.apps."+zone
-	wildcard := "validateNoWildcardDNS." + zone
+	wildcard := noWildcard + zone
 	list := []probe.Question{
 		{Name: api, Type: kind, Want: at.String()},
 		{Name: internal, Type: kind, Want: at.String()},
 		{Name: console, Type: kind, Want: at.String()},
 		{Name: wildcard, Type: kind, Want: probe.NXDOMAIN},
-		// The same without the final dot: hosts search the domain of their own name.
-		{Name: wildcard + zone, Type: kind, Want: probe.NXDOMAIN},
+	}
+	for _, domain := range search {
+		list = append(list, probe.Question{Name: wildcard + domain, Type: kind, Want: probe.NXDOMAIN})
+	}
+	list = append(list, []probe.Question{
 		{Name: api, Type: other, Want: probe.NODATA},
 		{Name: internal, Type: other, Want: probe.NODATA},
 		{Name: console, Type: other, Want: probe.NODATA},
 		{Name: "random.apps." + zone, Type: kind, Want: at.String()},
 		pointer(at, api, internal),
-	}
+	}...)
 	for _, n := range p.cluster.Nodes {
 		kind, _ := addressTypes(n.Address)
 		list = append(list, probe.Question{Name: n.Full + ".", Type: kind, Want: n.Address.String()}, pointer(n.Address, n.Full+"."))

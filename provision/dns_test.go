@@ -39,10 +39,10 @@ func TestDNSQuestions(t *testing.T) {
 		{Name: "control-0.mycluster.lab.test.", Type: "A", Want: "192.0.2.201"},
 		{Name: "201.2.0.192.in-addr.arpa.", Type: "PTR", Want: "control-0.mycluster.lab.test."},
 	}
-	if diff := cmp.Diff(want, dnsProject(t, "192.0.2.210", "192.0.2.201").dnsQuestions()); diff != "" {
+	if diff := cmp.Diff(want, dnsProject(t, "192.0.2.210", "192.0.2.201").dnsQuestions([]string{"mycluster.lab.test."})); diff != "" {
 		t.Errorf("questions (-want +got):\n%s", diff)
 	}
-	if six := dnsProject(t, "2001:db8::210", "2001:db8::201").dnsQuestions(); six[0].Type != "AAAA" || six[5].Type != "A" || six[10].Type != "AAAA" {
+	if six := dnsProject(t, "2001:db8::210", "2001:db8::201").dnsQuestions([]string{"mycluster.lab.test."}); six[0].Type != "AAAA" || six[5].Type != "A" || six[10].Type != "AAAA" {
 		t.Errorf("questions of an IPv6 cluster: %v", six)
 	}
 }
@@ -83,10 +83,12 @@ func TestDNSCheckErr(t *testing.T) {
 			"1 of 1 answers of DNS server 192.0.2.210:53 are wrong", "slipway dns records"},
 		{"a wildcard", []probe.Answer{answer("192.0.2.1", "192.0.2.2"), answer("NXDOMAIN", "192.0.2.2, 192.0.2.3")},
 			"2 of 2 answers of DNS server 192.0.2.210:53 are wrong", "remove *.mycluster.lab.test"},
+		{"a wildcard in what hosts search", []probe.Answer{{Question: probe.Question{Name: "validateNoWildcardDNS.mycluster.lab.test.apps.mycluster.lab.test.", Type: "A", Want: "NXDOMAIN"}, Got: "192.0.2.210"}},
+			"1 of 1 answers of DNS server 192.0.2.210:53 are wrong", "take the search domain apps.mycluster.lab.test from the hosts"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			err := DNSCheck{"mycluster.lab.test", netip.MustParseAddrPort("192.0.2.210:53"), test.answers}.Err()
+			err := DNSCheck{Cluster: "mycluster.lab.test", Servers: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.210:53")}, Answers: test.answers}.Err()
 			got := ""
 			if err != nil {
 				got = err.Error()

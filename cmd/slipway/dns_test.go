@@ -275,6 +275,23 @@ func TestDNSCheckWithoutAServer(t *testing.T) {
 	}
 }
 
+// Only nodes of the spec can be asked from, once the cluster has a key.
+func TestDNSCheckFromANode(t *testing.T) {
+	spec := write(t, filepath.Join(t.TempDir(), "cluster.hcl"), dnsSpec)
+	for _, test := range []struct {
+		node, want string
+		code       int
+	}{
+		{"worker-7", `the spec has no node "worker-7", only control-0`, provision.ExitUsage},
+		{"control-0", "slipway: hint: the key is made by `slipway up`", provision.ExitPreflight},
+	} {
+		code, stdout, stderr := slipwayHere(t, "dns", "check", "-f", spec, "--node", test.node)
+		if code != test.code || stdout != "" || !strings.Contains(stderr, test.want) {
+			t.Errorf("%s: exit %d, %q, %q; want %d, %q", test.node, code, stdout, stderr, test.code, test.want)
+		}
+	}
+}
+
 func TestOriginOf(t *testing.T) {
 	for file, want := range map[string]string{
 		"lab.test":              "lab.test.",

@@ -24,6 +24,7 @@ const (
 	HostKey     Class = "host key changed" // another machine, or reinstalled behind our back
 	Algorithm   Class = "no common algorithm"
 	Exit        Class = "command failed"
+	Forwarding  Class = "forwarding refused" // AllowTcpForwarding of sshd_config(5)
 	Dropped     Class = "connection dropped" // mostly a reboot
 )
 
@@ -38,10 +39,11 @@ var advice = map[Class]string{
 	Auth:        "the host does not know the cluster's key: it may have booted the image of another cluster",
 	HostKey:     "another machine may answer at this address: compare the fingerprint on the machine's console",
 	Algorithm:   "the host offers none of our algorithms: a FIPS host needs an ECDSA key",
+	Forwarding:  "the host's sshd forbids connections through it: look at AllowTcpForwarding and DisableForwarding in its configuration",
 	Dropped:     "the connection ended in the middle: the host has probably rebooted",
 }
 
-// An Error is a failed login or command.
+// An Error is a failed login, command or forwarding.
 type Error struct {
 	Class   Class
 	Address netip.AddrPort

@@ -36,7 +36,7 @@ type HostKeys interface {
 	Check(key ssh.PublicKey) error
 }
 
-// A Client is an SSH connection. Run may be called concurrently.
+// A Client is an SSH connection. Run and DialContext may be called concurrently.
 type Client struct{ conn *ssh.Client }
 
 // Dial connects and logs in, or returns an [Error] that says what kind of
@@ -111,8 +111,12 @@ func (c *Client) why(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 	}
-	host, _ := netip.ParseAddrPort(c.conn.RemoteAddr().String())
-	return classify(Target{Address: host}, stageRun, err)
+	return classify(Target{Address: c.address()}, stageRun, err)
+}
+
+func (c *Client) address() netip.AddrPort {
+	at, _ := netip.ParseAddrPort(c.conn.RemoteAddr().String())
+	return at
 }
 
 // limited keeps the first maxOutput bytes and drops the rest.

@@ -209,8 +209,8 @@ func listen(t *testing.T, talk func(net.Conn)) netip.AddrPort {
 	return netip.MustParseAddrPort(l.Addr().String())
 }
 
-// serve is an SSH server that answers "echo", fails at "fail" and never ends
-// "hang".
+// serve is an SSH server that answers "echo", fails at "fail", never ends
+// "hang", and forwards by the name that is asked for.
 func serve(t *testing.T, host ssh.Signer, allowed ssh.PublicKey) netip.AddrPort {
 	config := &ssh.ServerConfig{PublicKeyCallback: func(_ ssh.ConnMetadata, k ssh.PublicKey) (*ssh.Permissions, error) {
 		if string(k.Marshal()) == string(allowed.Marshal()) {
@@ -226,6 +226,10 @@ func serve(t *testing.T, host ssh.Signer, allowed ssh.PublicKey) netip.AddrPort 
 		}
 		go ssh.DiscardRequests(requests)
 		for ch := range channels {
+			if ch.ChannelType() == "direct-tcpip" {
+				go forwarded(ch)
+				continue
+			}
 			channel, requests, err := ch.Accept()
 			if err != nil {
 				return
@@ -233,6 +237,36 @@ func serve(t *testing.T, host ssh.Signer, allowed ssh.PublicKey) netip.AddrPort 
 			go session(channel, requests)
 		}
 	})
+}
+
+// forwarded answers as sshd does for a host of each name.
+func forwarded(ch ssh.NewChannel) {
+	var to struct {
+		Host string
+		Port uint32
+		From string
+		Back uint32
+	}
+	ssh.Unmarshal(ch.ExtraData(), &to)
+	switch to.Host {
+	case "closed.lab.test":
+		ch.Reject(ssh.ConnectionFailed, "Connection refused")
+	case "nobody.lab.test":
+		ch.Reject(ssh.ConnectionFailed, "Name or service not known")
+	case "forbidden.lab.test":
+		ch.Reject(ssh.Prohibited, "open failed")
+	case "vanishing.lab.test": // the host still tries to connect
+	default:
+		channel, requests, err := ch.Accept()
+		if err != nil {
+			return
+		}
+		go ssh.DiscardRequests(requests)
+		if to.Host == "echo.lab.test" {
+			io.Copy(channel, channel)
+			channel.Close()
+		}
+	}
 }
 
 func session(channel ssh.Channel, requests <-chan *ssh.Request) {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/slipway-project/slipway/internal/sshx"
 )
 
 // What a Question can want of a name beside data.
@@ -37,8 +39,21 @@ type Question struct {
 // An Answer is what a server said.
 type Answer struct {
 	Question
-	Got string `json:"got"` // like Want; or another response code, or why there was no response
-	OK  bool   `json:"ok"`
+	Server netip.AddrPort `json:"server"`
+	Got    string         `json:"got"` // like Want; or another response code, or why there was no response
+	OK     bool           `json:"ok"`
+}
+
+// A Dialer opens connections from the place where questions are to be asked.
+type Dialer interface {
+	DialContext(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// An asker asks one server.
+type asker struct {
+	server netip.AddrPort
+	dialer Dialer
+	first  string // the network to try, "udp" or "tcp"
 }
 
 // Data writes the data of a record set: in order, separated by commas.
@@ -52,46 +67,55 @@ func Data(records ...string) string {
 // questions. The error is that of a server which does not respond to the
 // first one, or of ctx.
 func DNS(ctx context.Context, server netip.AddrPort, questions []Question) ([]Answer, error) {
+	return asker{server, &net.Dialer{}, "udp"}.all(ctx, questions)
+}
+
+// DNSThrough is [DNS] through connections that dialer opens, so over TCP alone.
+func DNSThrough(ctx context.Context, dialer Dialer, server netip.AddrPort, questions []Question) ([]Answer, error) {
+	return asker{server, dialer, "tcp"}.all(ctx, questions)
+}
+
+func (a asker) all(ctx context.Context, questions []Question) ([]Answer, error) {
 	answers := make([]Answer, len(questions))
 	if len(questions) == 0 {
 		return answers, nil
 	}
-	first, err := ask(ctx, server, questions[0])
+	first, err := a.ask(ctx, questions[0])
 	if err != nil {
-		return nil, fmt.Errorf("DNS server %s: %w", server, err)
+		return nil, fmt.Errorf("DNS server %s: %w", a.server, err)
 	}
-	answers[0] = verdict(questions[0], first, nil)
+	answers[0] = a.verdict(questions[0], first, nil)
 	var group sync.WaitGroup
 	slots := make(chan struct{}, dnsParallel)
 	for i, q := range questions[1:] {
 		slots <- struct{}{}
 		group.Go(func() {
 			defer func() { <-slots }()
-			got, err := ask(ctx, server, q)
-			answers[i+1] = verdict(q, got, err)
+			got, err := a.ask(ctx, q)
+			answers[i+1] = a.verdict(q, got, err)
 		})
 	}
 	group.Wait()
 	return answers, context.Cause(ctx)
 }
 
-func verdict(q Question, got string, err error) Answer {
+func (a asker) verdict(q Question, got string, err error) Answer {
 	if err != nil {
 		got = err.Error()
 	}
-	return Answer{Question: q, Got: got, OK: err == nil && strings.EqualFold(got, q.Want)}
+	return Answer{Question: q, Server: a.server, Got: got, OK: err == nil && strings.EqualFold(got, q.Want)}
 }
 
 // ask returns what the server says, in the words of a Question.
-func ask(ctx context.Context, server netip.AddrPort, q Question) (string, error) {
+func (a asker) ask(ctx context.Context, q Question) (string, error) {
 	kind, ok := dns.StringToType[q.Type]
 	if !ok {
 		return "", fmt.Errorf("type %q is unknown", q.Type)
 	}
 	query := new(dns.Msg).SetQuestion(q.Name, kind)
-	reply, err := patiently(ctx, server, query)
-	if err == nil && reply.Truncated {
-		reply, err = exchange(ctx, "tcp", server, query)
+	reply, err := a.patiently(ctx, query)
+	if err == nil && reply.Truncated && a.first != "tcp" {
+		reply, err = a.exchange(ctx, "tcp", query)
 	}
 	if err != nil {
 		return "", reason(err)
@@ -100,9 +124,9 @@ func ask(ctx context.Context, server netip.AddrPort, q Question) (string, error)
 }
 
 // patiently sends the query again when no response came.
-func patiently(ctx context.Context, server netip.AddrPort, query *dns.Msg) (reply *dns.Msg, err error) {
+func (a asker) patiently(ctx context.Context, query *dns.Msg) (reply *dns.Msg, err error) {
 	for range dnsTries {
-		reply, err = exchange(ctx, "udp", server, query)
+		reply, err = a.exchange(ctx, a.first, query)
 		if err == nil || ctx.Err() != nil {
 			break
 		}
@@ -110,9 +134,8 @@ func patiently(ctx context.Context, server netip.AddrPort, query *dns.Msg) (repl
 	return reply, err
 }
 
-func exchange(ctx context.Context, network string, server netip.AddrPort, query *dns.Msg) (*dns.Msg, error) {
-	dialer := net.Dialer{Timeout: dnsTimeout}
-	conn, err := dialer.DialContext(ctx, network, server.String())
+func (a asker) exchange(ctx context.Context, network string, query *dns.Msg) (*dns.Msg, error) {
+	conn, err := a.dial(ctx, network)
 	if err != nil {
 		return nil, err
 	}
@@ -124,11 +147,20 @@ func exchange(ctx context.Context, network string, server netip.AddrPort, query 
 	return reply, err
 }
 
+func (a asker) dial(ctx context.Context, network string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dnsTimeout)
+	defer cancel()
+	return a.dialer.DialContext(ctx, network, a.server.String())
+}
+
 // reason leaves out of a network error what differs from run to run.
 func reason(err error) error {
 	var failure net.Error
 	var number syscall.Errno
+	var login *sshx.Error
 	switch {
+	case errors.As(err, &login):
+		return login
 	case errors.As(err, &failure) && failure.Timeout(), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("no response within %v", dnsTimeout)
 	case errors.As(err, &number):

@@ -12,7 +12,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/miekg/dns"
+
+	"github.com/slipway-project/slipway/internal/sshx"
 )
 
 // dnsServer answers over UDP and TCP as handle says, and returns its address.
@@ -101,21 +104,41 @@ func TestDNS(t *testing.T) {
 		{"a spoilt packet is asked for again", "garbled.lab.test.", "A", "192.0.2.210", "192.0.2.210", true},
 		{"a type nobody knows", "two.lab.test.", "B", NODATA, `type "B" is unknown`, false},
 	}
+	at := dnsServer(t, scripted())
 	var questions []Question
 	var want []Answer
 	for _, test := range tests {
 		q := Question{Name: test.question, Type: test.kind, Want: test.want}
-		questions, want = append(questions, q), append(want, Answer{q, test.got, test.ok})
+		questions, want = append(questions, q), append(want, Answer{q, at, test.got, test.ok})
 	}
-	got, err := DNS(t.Context(), dnsServer(t, scripted()), questions)
+	got, err := DNS(t.Context(), at, questions)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, test := range tests {
-		if diff := cmp.Diff(want[i], got[i]); diff != "" {
+		if diff := cmp.Diff(want[i], got[i], cmpopts.EquateComparable(netip.AddrPort{})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", test.name, diff)
 		}
 	}
+	var elsewhere tcpOnly
+	through, err := DNSThrough(t.Context(), &elsewhere, at, questions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(got, through, cmpopts.EquateComparable(netip.AddrPort{})); diff != "" || elsewhere.opened.Load() == 0 {
+		t.Errorf("over %d connections of a dialer (-here +through):\n%s", elsewhere.opened.Load(), diff)
+	}
+}
+
+// tcpOnly dials as a forwarder of connections does.
+type tcpOnly struct{ opened atomic.Int32 }
+
+func (d *tcpOnly) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	if network != "tcp" {
+		return nil, net.UnknownNetworkError(network)
+	}
+	d.opened.Add(1)
+	return new(net.Dialer).DialContext(ctx, network, address)
 }
 
 func TestDNSOfAServerThatIsNotThere(t *testing.T) {
@@ -153,6 +176,7 @@ func TestReason(t *testing.T) {
 		{context.DeadlineExceeded, "no response within 2s"},
 		{&net.OpError{Op: "read", Err: os.NewSyscallError("recvfrom", syscall.ECONNREFUSED)}, "connection refused"},
 		{dns.ErrId, "dns: id mismatch"},
+		{&sshx.Error{Class: sshx.Dropped, Address: netip.MustParseAddrPort("192.0.2.204:22"), Err: syscall.ECONNRESET}, "ssh 192.0.2.204:22: connection dropped: connection reset by peer"},
 	}
 	for _, test := range tests {
 		if got := reason(test.err); got.Error() != test.want {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"syscall"
 )
 
 // A network is the configured network of a running system.
@@ -136,7 +137,7 @@ func (n *network) dial(ctx context.Context, network, address string) (net.Conn, 
 func (n *network) dialAddr(ctx context.Context, network string, addr netip.Addr, port string) (net.Conn, error) {
 	link := n.linkTo(addr)
 	if link == nil {
-		return nil, fmt.Errorf("dial %s: network is unreachable", addr)
+		return nil, fmt.Errorf("dial %s: %w", addr, syscall.ENETUNREACH)
 	}
 	return link.Dial(ctx, network, net.JoinHostPort(addr.String(), port))
 }

@@ -18,11 +18,11 @@ import (
 // returns a dial that leads there for server and nowhere for any other.
 func startDNS(t *testing.T, server string, handler dns.HandlerFunc) func(context.Context, string, string) (net.Conn, error) {
 	t.Helper()
-	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+	connections, err := net.Listen("tcp", "127.0.0.1:0") // first: TCP ports are scarcer
 	if err != nil {
 		t.Fatal(err)
 	}
-	connections, err := net.Listen("tcp", packets.LocalAddr().String())
+	packets, err := net.ListenPacket("udp", connections.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}

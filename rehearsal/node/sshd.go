@@ -77,12 +77,15 @@ func (s *system) serveSSH(ctx context.Context, conn net.Conn, config *ssh.Server
 	defer cancel()
 	open.Go(func() { ssh.DiscardRequests(requests) })
 	for offered := range channels {
-		if offered.ChannelType() != "session" {
+		switch offered.ChannelType() {
+		case "session":
+			if channel, requests, err := offered.Accept(); err == nil {
+				open.Go(func() { s.sshSession(ctx, channel, requests) })
+			}
+		case "direct-tcpip":
+			open.Go(func() { s.sshForward(ctx, offered) })
+		default:
 			offered.Reject(ssh.UnknownChannelType, "unknown channel type")
-			continue
-		}
-		if channel, requests, err := offered.Accept(); err == nil {
-			open.Go(func() { s.sshSession(ctx, channel, requests) })
 		}
 	}
 }
