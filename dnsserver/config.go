@@ -38,6 +38,8 @@ type Record struct {
 
 // A Forward says who looks up foreign names, for whom.
 type Forward struct {
+	// Upstreams are asked in this order; in the place of systemd-resolved's
+	// stub its own servers are.
 	Upstreams []netip.AddrPort `json:"upstreams"`
 	Allow     []netip.Prefix   `json:"allow"` // clients; loopback is always allowed
 	// Stale is for how many seconds an answer may be used after its time when

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"sync"
@@ -74,6 +75,15 @@ var errClosed = errors.New("the DNS server is closed")
 //
 // Before Serve, Set only opens the sockets: queries wait in them.
 func (s *Server) Set(c Config) error {
+	if c.Forward != nil {
+		upstreams, err := pastStubs(c.Forward.Upstreams, resolvedServers)
+		if err != nil {
+			return fmt.Errorf("forward: %w", err)
+		}
+		forward := *c.Forward
+		forward.Upstreams = upstreams
+		c.Forward = &forward
+	}
 	next, err := compile(c)
 	if err != nil {
 		return err
