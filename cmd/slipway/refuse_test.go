@@ -92,6 +92,14 @@ func TestRehearseRefusesEarly(t *testing.T) {
 			}
 		})
 	}
+	for _, verb := range []string{"up", "down"} {
+		t.Run("nobody to ask before "+verb, func(t *testing.T) {
+			stderr := w.fails(t, 10, nil, verb, "-f", example)
+			if !strings.Contains(stderr, "Plan for mycluster.lab.test") || !strings.Contains(stderr, "slipway: hint: add --yes") {
+				t.Errorf("stderr shows no plan or no hint:\n%s", stderr)
+			}
+		})
+	}
 	t.Run("no haproxy", func(t *testing.T) {
 		// The mount is private to the world's namespaces.
 		path := strings.TrimSpace(w.run(t, "sh", "-c", "command -v haproxy"))
