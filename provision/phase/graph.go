@@ -40,9 +40,6 @@ const (
 	AfterDone    Point = "after-done"
 )
 
-// Points lists all crash points.
-var Points = []Point{BeforeIntent, AfterIntent, BeforeHandle, AfterHandle, BeforeDone, AfterDone}
-
 // Run does every step after those it needs. After the first failure no new
 // step begins and those under way are cancelled; the failures that were not
 // caused by that cancelling are returned, joined.
