@@ -48,6 +48,9 @@ func interruptible(a *app) (context.Context, func()) {
 	go func() {
 		<-signals
 		cancel(provision.ErrInterrupted)
+		if a.steady.Load() {
+			return
+		}
 		deadline := time.After(graceful)
 		if a.patient.Load() {
 			deadline = nil

@@ -23,6 +23,10 @@ type app struct {
 	// patient is set by verbs that have processes or a world to take down
 	// before they end.
 	patient atomic.Bool
+	// steady is set by a verb that no signal cuts short: a parent that is
+	// killed tells of its death once for each of its threads (prctl(2),
+	// PR_SET_PDEATHSIG), so that a second signal means nothing.
+	steady atomic.Bool
 
 	files    []string
 	cluster  string

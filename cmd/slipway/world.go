@@ -73,7 +73,7 @@ func newInside(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "inside", Hidden: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			a.patient.Store(true)
+			a.steady.Store(true)
 			return rehearsal.Serve(cmd.Context())
 		},
 	}
