@@ -79,6 +79,14 @@ func (s *Server) AddVM(v VMState) {
 	s.vms[v.ID] = m
 }
 
+// RemoveVM takes a virtual machine away, disks and all, as somebody at the
+// console would. One that is not there is no error.
+func (s *Server) RemoveVM(id int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.vms, id)
+}
+
 func newMachine(id int, node string) *machine {
 	return &machine{id: id, node: node, conf: map[string]string{}, pending: map[string]string{}, deleted: map[string]bool{}}
 }

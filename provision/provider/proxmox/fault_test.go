@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -130,5 +131,59 @@ func TestReleaseIsDecidedByTheList(t *testing.T) {
 	}
 	if deletes != 2 {
 		t.Errorf("%d DELETEs were sent, want 2", deletes)
+	}
+}
+
+// A machine that an earlier run is still destroying is gone in the end, at
+// whatever call its configuration vanishes.
+func TestReleaseWhileItVanishes(t *testing.T) {
+	for _, at := range []string{"/status/current", "/status/stop", ""} {
+		t.Run("at "+at, func(t *testing.T) {
+			d := newDatacentre(t, nil)
+			p := d.open()
+			m := create(t, p, node(0))
+			if err := p.PowerOn(bounded(t), m); err != nil {
+				t.Fatal(err)
+			}
+			d.intercept = func(w http.ResponseWriter, r *http.Request) bool {
+				if strings.HasSuffix(r.URL.Path, "/qemu/"+m.ID+at) && (at != "" || r.Method == http.MethodDelete) {
+					id, _ := strconv.Atoi(m.ID)
+					d.server.RemoveVM(id)
+				}
+				return false
+			}
+			if err := p.Release(bounded(t), m); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A machine that vanishes between the list and the look at its power (a
+// destroy that an earlier run began) is not found, and no error.
+func TestFindWhileOneVanishes(t *testing.T) {
+	for _, answer := range []struct {
+		status  int
+		message string
+	}{
+		{http.StatusInternalServerError, "Configuration file 'nodes/pve1/qemu-server/20000.conf' does not exist"},
+		{http.StatusForbidden, "Permission check failed (/vms/20000, VM.Audit)"},
+	} {
+		t.Run(answer.message, func(t *testing.T) {
+			d := newDatacentre(t, nil)
+			p := d.open()
+			gone, stays := create(t, p, node(0)), create(t, p, node(1))
+			d.intercept = func(w http.ResponseWriter, r *http.Request) bool {
+				if !strings.HasSuffix(r.URL.Path, "/qemu/"+gone.ID+"/status/current") {
+					return false
+				}
+				http.Error(w, `{"data":null,"message":"`+answer.message+`\n"}`, answer.status)
+				return true
+			}
+			found, err := p.Find(bounded(t), mark)
+			if err != nil || len(found) != 1 || found[0].ID != stays.ID {
+				t.Errorf("Find: %+v, %v", found, err)
+			}
+		})
 	}
 }

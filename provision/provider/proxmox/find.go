@@ -46,7 +46,7 @@ func (p *Provider) readAll(ctx context.Context, guests []guest) ([]vm, error) {
 	for i, g := range guests {
 		group.Go(func() error {
 			v, err := p.read(ctx, string(g.Node), int(g.VMID))
-			if errors.Is(err, Forbidden) || errors.Is(err, NotFound) {
+			if vanished(err) {
 				return nil
 			}
 			read[i] = v
@@ -57,16 +57,29 @@ func (p *Provider) readAll(ctx context.Context, guests []guest) ([]vm, error) {
 	return slices.DeleteFunc(read, func(v vm) bool { return v.config == nil }), err
 }
 
+// vanished tells that a guest is not there, or is none of the token's
+// business: to a token with rights on a pool both look the same.
+func vanished(err error) bool {
+	return errors.Is(err, Forbidden) || errors.Is(err, NotFound)
+}
+
+// describeAll leaves out machines that vanish meanwhile: the list of guests
+// that they come from is old, and another run may be removing them.
 func (p *Provider) describeAll(ctx context.Context, vms []vm) ([]provider.Machine, error) {
 	machines := make([]provider.Machine, len(vms))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, v := range vms {
-		group.Go(func() (err error) {
-			machines[i], err = p.describe(ctx, v)
+		group.Go(func() error {
+			m, err := p.describe(ctx, v)
+			if vanished(err) {
+				return nil
+			}
+			machines[i] = m
 			return err
 		})
 	}
 	err := group.Wait()
+	machines = slices.DeleteFunc(machines, func(m provider.Machine) bool { return m.ID == "" })
 	slices.SortFunc(machines, func(a, b provider.Machine) int { return cmp.Compare(a.Name, b.Name) })
 	return machines, err
 }

@@ -54,18 +54,28 @@ func stripped(m provider.Machine, v vm) error {
 		fmt.Sprintf("it was not touched; if it is to go, run on node %s: qm stop %d && qm destroy %d --purge", v.node, v.id, v.id))
 }
 
+// destroy leaves the verdict to the list of guests where a destroy that an
+// earlier run began may have ended just now: a machine that is gone is not
+// found by root, and forbidden to a token whose rights came from its pool.
 func (p *Provider) destroy(ctx context.Context, v vm) error {
-	if err := p.drive(ctx, v, provider.PowerOff, p.stop); err != nil {
+	err := p.drive(ctx, v, provider.PowerOff, p.stop)
+	if err == nil {
+		err = p.api.surely(ctx, func() error { return p.remove(ctx, v) })
+	} else if !vanished(err) {
 		return err
 	}
-	err := p.api.surely(ctx, func() error {
-		handle, err := p.api.delete(ctx, v.path(), p.destroyOptions(v))
-		if err != nil {
-			return err
-		}
-		return p.api.finish(ctx, handle, vmTask)
-	})
+	if errors.Is(err, NotFound) {
+		err = nil
+	}
 	return p.gone(ctx, v, err)
+}
+
+func (p *Provider) remove(ctx context.Context, v vm) error {
+	handle, err := p.api.delete(ctx, v.path(), p.destroyOptions(v))
+	if err != nil {
+		return err
+	}
+	return p.api.finish(ctx, handle, vmTask)
 }
 
 // destroyOptions looks for stray disks only where the VMID was of our
