@@ -13,11 +13,11 @@ import (
 
 // wantMachine is what node n asks of the provider.
 func (p *Project) wantMachine(n spec.Node, mark provider.Mark) provider.Machine {
-	net := p.cluster.Network
+	net := n.Network
 	return provider.Machine{
 		Node: n.Name, Name: n.Full, Mark: mark, UUID: n.UUID,
 		NICs: []provider.NIC{{MAC: n.MAC, Bridge: net.Bridge, VLAN: net.VLAN, MTU: net.MTU}},
-		CPUs: n.CPUs, Memory: n.Memory, Disk: n.Disk,
+		CPUs: n.CPUs, Memory: n.Memory, Disk: n.Disk, Spread: n.Spread,
 		Tags: []string{"slipway", p.cluster.Name, string(n.Role)},
 	}
 }
@@ -36,7 +36,7 @@ func (p *Project) wantCluster(mark provider.Mark, keys []string) installer.Clust
 	want := installer.Cluster{
 		Name: c.Name, Domain: c.Domain, Release: c.Release, Mark: mark,
 		PullSecret: c.PullSecret, SSHKeys: append(keys, c.SSH.AuthorizedKeys...),
-		DNS: []netip.Addr{c.Services.Resolver()}, Networks: []netip.Prefix{c.Network.CIDR.Masked()},
+		DNS: []netip.Addr{c.Services.Resolver()}, Networks: networks(c),
 	}
 	for _, n := range c.Nodes {
 		want.Hosts = append(want.Hosts, p.wantHost(n))
@@ -44,8 +44,19 @@ func (p *Project) wantCluster(mark provider.Mark, keys []string) installer.Clust
 	return want
 }
 
+// networks are those of the nodes, each once.
+func networks(c spec.Cluster) []netip.Prefix {
+	var all []netip.Prefix
+	for _, n := range c.Nodes {
+		if cidr := n.Network.CIDR.Masked(); !slices.Contains(all, cidr) {
+			all = append(all, cidr)
+		}
+	}
+	return all
+}
+
 func (p *Project) wantHost(n spec.Node) installer.Host {
-	net := p.cluster.Network
+	net := n.Network
 	return installer.Host{
 		ID: n.UUID, Node: n.Name, Hostname: n.Full, Role: installer.Role(n.Role),
 		CPUs: n.CPUs, Memory: n.Memory, Disk: n.Disk,

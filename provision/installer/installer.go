@@ -101,6 +101,7 @@ type HostProgress struct {
 	Rebooted  bool // it has left the live system: media may be ejected
 	WrongBoot bool // it booted the image again instead of the disk
 	Done      bool
+	Address   netip.Addr // of its first planned NIC, by its own account; zero: not known
 }
 
 // A Finding is a failed validation.

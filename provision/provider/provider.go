@@ -47,20 +47,21 @@ const (
 // A Machine is what a node runs on. ID and Place are chosen by
 // [Allocator.Allocate] and recorded before the machine exists.
 type Machine struct {
-	Node   string    `json:"node"`   // control-0
-	Name   string    `json:"name"`   // control-0.mycluster.lab.test
-	Mark   Mark      `json:"mark"`   // whose it is
-	ID     string    `json:"id"`     // the provider's id: a VMID
-	Place  string    `json:"place"`  // hypervisor node
-	UUID   uuid.UUID `json:"uuid"`   // SMBIOS UUID
-	NICs   []NIC     `json:"nics"`   //
-	CPUs   int       `json:"cpus"`   //
-	Memory int       `json:"memory"` // MiB
-	Disk   int       `json:"disk"`   // GiB
-	Media  string    `json:"media"`  // reference of the inserted image, "" when the tray is empty
-	Power  Power     `json:"power"`  // as observed
-	Tags   []string  `json:"tags"`   // for people, never for decisions
-	Adrift []string  `json:"adrift"` // differences from what was asked, for people
+	Node   string    `json:"node"`             // control-0
+	Name   string    `json:"name"`             // control-0.mycluster.lab.test
+	Mark   Mark      `json:"mark"`             // whose it is
+	ID     string    `json:"id"`               // the provider's id: a VMID
+	Place  string    `json:"place"`            // hypervisor node
+	UUID   uuid.UUID `json:"uuid"`             // SMBIOS UUID
+	NICs   []NIC     `json:"nics"`             //
+	CPUs   int       `json:"cpus"`             //
+	Memory int       `json:"memory"`           // MiB
+	Disk   int       `json:"disk"`             // GiB
+	Spread string    `json:"spread,omitempty"` // "none": wherever there is most room; else evenly over places
+	Media  string    `json:"media"`            // reference of the inserted image, "" when the tray is empty
+	Power  Power     `json:"power"`            // as observed
+	Tags   []string  `json:"tags"`             // for people, never for decisions
+	Adrift []string  `json:"adrift"`           // differences from what was asked, for people
 }
 
 // Caps says what a provider can do at all; plan reads it offline.

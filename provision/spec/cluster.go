@@ -3,6 +3,7 @@ package spec
 import (
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/hashicorp/hcl/v2"
@@ -62,8 +63,21 @@ type Cluster struct {
 	Services   Services
 	Nodes      []Node // control plane first, then by machines block and index
 	Provider   Provider
-	Network    Network
+	Network    Network       // that of nodes whose block names none, and of the services address
+	TTL        time.Duration // how long it is meant to live from its creation on; 0: for good
+	Protect    bool          // down refuses
+	Checks     []Check
 	Range      hcl.Range
+}
+
+// A Check is a check block: what else must hold before `up` says that the
+// cluster is done.
+type Check struct {
+	Label  string
+	Get    string        // URL, http or https; names are looked up at the services address
+	Status int           // of the answer; 200 when not given
+	Within time.Duration // 10 minutes when not given
+	Range  hcl.Range
 }
 
 // FullName is <name>.<domain>: the name everything is found by.
@@ -106,10 +120,22 @@ type Node struct {
 	Full    string // control-0.mycluster.lab.test
 	Role    Role
 	CPUs    int
-	Memory  int // MiB
-	Disk    int // GiB
-	Address netip.Addr
+	Memory  int        // MiB
+	Disk    int        // GiB
+	Address netip.Addr // zero: by DHCP
 	MAC     net.HardwareAddr
 	UUID    uuid.UUID
-	Range   hcl.Range // of the machines block
+	Network Network
+	Spread  string            // how the nodes of a block are spread over hypervisor nodes: see SpreadNode
+	Labels  map[string]string // put on the cluster's node object
+	Range   hcl.Range         // of the machines block
 }
+
+// DHCP reports whether n's address is known only once it has booted.
+func (n Node) DHCP() bool { return !n.Address.IsValid() }
+
+// How the nodes of a machines block are spread over hypervisor nodes.
+const (
+	SpreadNode = "node" // as evenly as can be, the default
+	SpreadNone = "none" // wherever there is most room
+)

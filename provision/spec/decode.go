@@ -233,6 +233,7 @@ func (c *cluster) gather() {
 		for _, m := range c.machines {
 			for _, n := range m.nodes {
 				if n.Role == role {
+					n.Network, n.Spread = c.Network, SpreadNode
 					c.Nodes = append(c.Nodes, n.Node)
 				}
 			}

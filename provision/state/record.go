@@ -1,6 +1,7 @@
 package state
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/slipway-project/slipway/provision/installer"
@@ -20,6 +21,7 @@ const (
 	Failed  Kind = "failed"  // Step gave up: Error
 	Undone  Kind = "undone"  // Step's effect is gone from the world
 	Ejected Kind = "ejected" // Node runs from its disk; its boot media are out
+	Learned Kind = "learned" // Node has Address, by DHCP
 	Ready   Kind = "ready"   // the whole cluster was seen Ready
 )
 
@@ -39,6 +41,7 @@ type Record struct {
 	Image   *Image            `json:"image,omitempty"`
 	Serve   *Process          `json:"serve,omitempty"`
 	Serial  uint64            `json:"serial,omitempty"` // of the services document
+	Address netip.Addr        `json:"address,omitzero"`
 }
 
 // An Image is the boot image of a cluster.
@@ -62,9 +65,10 @@ type Document struct {
 	Cluster  string                      `json:"cluster"`
 	ID       string                      `json:"id"`
 	Created  time.Time                   `json:"created"`
-	Machines map[string]provider.Machine `json:"machines"` // by node
-	Ejected  map[string]bool             `json:"ejected"`  // by node
-	Steps    map[string]Step             `json:"steps"`    // by name
+	Machines map[string]provider.Machine `json:"machines"`          // by node
+	Ejected  map[string]bool             `json:"ejected"`           // by node
+	Learned  map[string]netip.Addr       `json:"learned,omitempty"` // addresses by DHCP, by node
+	Steps    map[string]Step             `json:"steps"`             // by name
 	Ref      *installer.Ref              `json:"ref,omitempty"`
 	Image    *Image                      `json:"image,omitempty"`
 	Serve    *Process                    `json:"serve,omitempty"`
@@ -92,6 +96,8 @@ func (d Document) Fold(r Record) Document {
 		d.Cluster, d.ID, d.Created = r.Cluster, r.ID, r.Time
 	case Ejected:
 		d.Ejected[r.Node] = true
+	case Learned:
+		d.Learned[r.Node] = r.Address
 	case Ready:
 		d.Ready = r.Time
 	}
@@ -131,6 +137,7 @@ func (d Document) step(r Record) Document {
 func (d Document) clone() Document {
 	d.Machines = copied(d.Machines)
 	d.Ejected = copied(d.Ejected)
+	d.Learned = copied(d.Learned)
 	d.Steps = copied(d.Steps)
 	return d
 }
