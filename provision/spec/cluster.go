@@ -67,7 +67,16 @@ type Cluster struct {
 	TTL        time.Duration // how long it is meant to live from its creation on; 0: for good
 	Protect    bool          // down refuses
 	Checks     []Check
+	Defaults   []Default // what the spec did not say, in its order
 	Range      hcl.Range
+}
+
+// A Default is a value that the spec left out.
+type Default struct {
+	Of    string    // whose: machines "control": cpus
+	Value string    // as it would be written: 8
+	Why   string    // a clause: what OpenShift asks of a control plane node is 4
+	At    hcl.Range // the block that it could be written in
 }
 
 // A Check is a check block: what else must hold before `up` says that the
