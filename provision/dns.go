@@ -122,7 +122,10 @@ func (p *Project) dnsQuestions(search []string) []probe.Question {
 		{Name: "random.apps." + zone, Type: kind, Want: at.String()},
 		pointer(at, api, internal),
 	}...)
-	for _, n := range p.cluster.Nodes {
+	for _, n := range p.nodes() {
+		if n.DHCP() {
+			continue // nobody knows it yet
+		}
 		kind, _ := addressTypes(n.Address)
 		list = append(list, probe.Question{Name: n.Full + ".", Type: kind, Want: n.Address.String()}, pointer(n.Address, n.Full+"."))
 	}

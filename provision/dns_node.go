@@ -102,6 +102,6 @@ func (p *Project) loginAny(ctx context.Context, n spec.Node) (*sshx.Client, erro
 	if err != nil {
 		return nil, err
 	}
-	return sshx.Dial(ctx, sshx.Target{Address: netip.AddrPortFrom(n.Address, sshPort), User: p.cluster.SSH.User,
+	return sshx.Dial(ctx, sshx.Target{Address: netip.AddrPortFrom(p.located(n).Address, sshPort), User: p.cluster.SSH.User,
 		Signer: signer, Keys: hosts.Either(n.Name+" installed", n.Name+" live")})
 }

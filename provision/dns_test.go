@@ -17,11 +17,13 @@ import (
 
 func dnsProject(t *testing.T, at, node string) *Project {
 	home := t.TempDir()
-	return &Project{Options: Options{Home: home}, store: filestore.New(home), cluster: spec.Cluster{
-		Name: "mycluster", Domain: "lab.test", Services: spec.Services{Address: netip.MustParseAddr(at)},
-		Network: spec.Network{CIDR: netip.MustParsePrefix(node + "/24").Masked()},
-		Nodes:   []spec.Node{{Name: "control-0", Full: "control-0.mycluster.lab.test", Role: spec.ControlPlane, Address: netip.MustParseAddr(node)}},
+	lan := spec.Network{CIDR: netip.MustParsePrefix(node + "/24").Masked()}
+	p := &Project{Options: Options{Home: home}, store: filestore.New(home), cluster: spec.Cluster{
+		Name: "mycluster", Domain: "lab.test", Services: spec.Services{Address: netip.MustParseAddr(at)}, Network: lan,
+		Nodes: []spec.Node{{Name: "control-0", Full: "control-0.mycluster.lab.test", Role: spec.ControlPlane, Address: netip.MustParseAddr(node), Network: lan}},
 	}}
+	p.learned = p.recorded
+	return p
 }
 
 func TestDNSQuestions(t *testing.T) {

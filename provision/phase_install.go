@@ -28,7 +28,11 @@ func (r *run) poll(ctx context.Context) (installer.Progress, error) {
 	if ref == nil {
 		return installer.Progress{}, errors.New("nothing is registered with the installer")
 	}
-	return r.installer.Poll(ctx, r.wantCluster(r.mark(), r.keys), *ref)
+	p, err := r.installer.Poll(ctx, r.wantCluster(r.mark(), r.keys), *ref)
+	if err == nil {
+		err = r.learn(ctx, p.Hosts)
+	}
+	return p, err
 }
 
 // watch polls until until says so, fails, or nothing changes for too long.
@@ -195,6 +199,9 @@ func (r *run) explain(ctx context.Context, p installer.Progress) error {
 
 // explainSilent tries to log in to a host that has not registered.
 func (r *run) explainSilent(ctx context.Context, n spec.Node) string {
+	if r.located(n).DHCP() {
+		return fmt.Sprintf("%s has not registered: has the DHCP server given an address to %s?", n.Name, n.MAC)
+	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	client, err := r.login(ctx, n, "live")

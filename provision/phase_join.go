@@ -111,8 +111,8 @@ func (r *run) explainJoin(ctx context.Context, report kube.Report, err error) er
 	if err == nil {
 		return errors.New(strings.Join(report.Wrong, "; "))
 	}
-	for _, n := range r.cluster.Nodes {
-		if n.Role == spec.ControlPlane && r.answers(ctx, n.Address) {
+	for _, n := range r.nodes() {
+		if n.Role == spec.ControlPlane && !n.DHCP() && r.answers(ctx, n.Address) {
 			return fmt.Errorf("the API answers on %s but not through the load balancer at %s: %w", n.Name, r.cluster.Services.Address, err)
 		}
 	}
@@ -152,7 +152,7 @@ func (r *run) checkHealth(n spec.Node) func(context.Context) error {
 // login opens SSH to a node. Its host key changes by design between the live
 // and the installed system, so each has its own entry.
 func (r *run) login(ctx context.Context, n spec.Node, system string) (*sshx.Client, error) {
-	return sshx.Dial(ctx, sshx.Target{Address: netip.AddrPortFrom(n.Address, sshPort),
+	return sshx.Dial(ctx, sshx.Target{Address: netip.AddrPortFrom(r.located(n).Address, sshPort),
 		User: r.cluster.SSH.User, Signer: r.signer, Keys: r.hosts.Entry(n.Name + " " + system)})
 }
 
@@ -164,7 +164,7 @@ func (r *run) judge(n spec.Node, f probe.Facts) error {
 	case f.Live:
 		return fmt.Errorf("%s still runs the live system of its boot image", n.Full)
 	case f.Hostname != n.Full:
-		return fmt.Errorf("the host at %s calls itself %q, not %q", n.Address, f.Hostname, n.Full)
+		return fmt.Errorf("the host at %s calls itself %q, not %q", r.located(n).Address, f.Hostname, n.Full)
 	case f.Kubelet != "active":
 		return fmt.Errorf("kubelet on %s is %s", n.Full, f.Kubelet)
 	}

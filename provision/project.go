@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -36,6 +37,7 @@ type Options struct {
 type Project struct {
 	Options
 	cluster   spec.Cluster
+	learned   func() map[string]netip.Addr // addresses by DHCP, by node
 	store     *filestore.Store
 	provider  machines
 	installer installer.Installer
@@ -59,6 +61,7 @@ func Open(c spec.Cluster, o Options) (*Project, hcl.Diagnostics) {
 	}
 	o.Sink = event.Clock(o.Sink)
 	p := &Project{Options: o, cluster: c, store: filestore.New(o.Home)}
+	p.learned = p.recorded
 	made, diags := providers.Open(c.Provider.Type, c.Provider.Body, c.Provider.Context, o.LookupEnv, o.Pace)
 	engine, more := installers.Open(c.Installer.Type, c.Installer.Body, c.Installer.Context, o.LookupEnv, o.Pace)
 	diags = append(diags, more...)

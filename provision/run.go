@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/netip"
 	"os"
 	"sync"
 
@@ -39,7 +40,9 @@ func (p *Project) take(ctx context.Context, verb string) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &run{Project: p, journal: journal, found: map[string]provider.Machine{},
+	taken := *p
+	taken.learned = func() map[string]netip.Addr { return journal.Document().Learned }
+	return &run{Project: &taken, journal: journal, found: map[string]provider.Machine{},
 		stages: map[string]string{}, warned: map[string]bool{}}, nil
 }
 

@@ -51,7 +51,7 @@ func (p *Project) Status(ctx context.Context) (Status, error) {
 	s := Status{Cluster: p.cluster.FullName(), Created: doc.Created, Ready: doc.Ready, Wrong: []string{}}
 	s.Services = p.servicesStatus(ctx)
 	report := p.apiStatus(ctx, &s)
-	for _, n := range p.cluster.Nodes {
+	for _, n := range p.nodes() {
 		s.Nodes = append(s.Nodes, nodeStatus(n, ms, report.Nodes))
 	}
 	s.State = stateOf(s, len(ms), report)
@@ -87,7 +87,7 @@ func (p *Project) apiStatus(ctx context.Context, s *Status) kube.Report {
 }
 
 func nodeStatus(n spec.Node, ms []provider.Machine, nodes []kube.Node) NodeStatus {
-	s := NodeStatus{Name: n.Name, Role: string(n.Role), Address: n.Address.String(), Machine: "absent"}
+	s := NodeStatus{Name: n.Name, Role: string(n.Role), Address: addressOf(n), Machine: "absent"}
 	for _, m := range ms {
 		if m.Node == n.Name {
 			s.Machine, s.ID, s.Place = string(m.Power), m.ID, m.Place

@@ -146,8 +146,8 @@ func (r *run) result(report kube.Report) Result {
 	for _, n := range report.Nodes {
 		ready[n.Name] = n.Ready
 	}
-	for _, n := range r.cluster.Nodes {
-		result.Nodes = append(result.Nodes, NodeResult{Name: n.Name, Role: string(n.Role), Address: n.Address.String(), Ready: ready[n.Full]})
+	for _, n := range r.nodes() {
+		result.Nodes = append(result.Nodes, NodeResult{Name: n.Name, Role: string(n.Role), Address: addressOf(n), Ready: ready[n.Full]})
 	}
 	return result
 }

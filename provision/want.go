@@ -57,12 +57,16 @@ func networks(c spec.Cluster) []netip.Prefix {
 
 func (p *Project) wantHost(n spec.Node) installer.Host {
 	net := n.Network
+	gateway := net.Gateway
+	if n.DHCP() {
+		gateway = netip.Addr{} // DHCP announces one
+	}
 	return installer.Host{
 		ID: n.UUID, Node: n.Name, Hostname: n.Full, Role: installer.Role(n.Role),
 		CPUs: n.CPUs, Memory: n.Memory, Disk: n.Disk,
 		NICs: []installer.HostNIC{{
 			MAC: n.MAC.String(), Address: netip.PrefixFrom(n.Address, net.CIDR.Bits()),
-			Gateway: net.Gateway, MTU: net.MTU,
+			Gateway: gateway, MTU: net.MTU,
 		}},
 	}
 }
@@ -70,7 +74,7 @@ func (p *Project) wantHost(n spec.Node) installer.Host {
 // wantNodes is what the join check compares the cluster with.
 func (p *Project) wantNodes() []kube.Planned {
 	want := make([]kube.Planned, len(p.cluster.Nodes))
-	for i, n := range p.cluster.Nodes {
+	for i, n := range p.nodes() {
 		want[i] = kube.Planned{Name: n.Full, ControlPlane: n.Role == spec.ControlPlane, Address: n.Address}
 	}
 	return want
@@ -81,7 +85,12 @@ func (p *Project) wantServices(serial uint64) services.Document {
 	c := p.cluster
 	view := services.View{Name: c.Name, Domain: c.Domain, Services: c.Services.Address,
 		Network: c.Network.CIDR, Upstream: c.Network.Upstream, Serial: serial}
-	for _, n := range c.Nodes {
+	for _, other := range networks(c) {
+		if other != c.Network.CIDR.Masked() {
+			view.Others = append(view.Others, other)
+		}
+	}
+	for _, n := range p.nodes() {
 		view.Nodes = append(view.Nodes, services.Node{Name: n.Name, Full: n.Full,
 			ControlPlane: n.Role == spec.ControlPlane, Address: n.Address})
 	}

@@ -13,10 +13,11 @@ import (
 
 // A View is what the services need to know of a cluster.
 type View struct {
-	Name     string       // mycluster
-	Domain   string       // lab.test
-	Services netip.Addr   // where DNS and load balancer listen
-	Network  netip.Prefix // the machine network
+	Name     string         // mycluster
+	Domain   string         // lab.test
+	Services netip.Addr     // where DNS and load balancer listen
+	Network  netip.Prefix   // the machine network
+	Others   []netip.Prefix // further machine networks
 	Nodes    []Node
 	Upstream []netip.Addr // DNS servers for foreign names, may be empty
 	Serial   uint64
@@ -27,7 +28,7 @@ type Node struct {
 	Name         string // control-0
 	Full         string // control-0.mycluster.lab.test
 	ControlPlane bool
-	Address      netip.Addr
+	Address      netip.Addr // zero: not known yet, so without names and not behind the balancer
 }
 
 const (
@@ -48,6 +49,20 @@ func Build(v View) Document {
 	}
 }
 
+// networks are all machine networks.
+func (v View) networks() []netip.Prefix {
+	all := []netip.Prefix{v.Network.Masked()}
+	for _, other := range v.Others {
+		all = append(all, other.Masked())
+	}
+	return all
+}
+
+// known are the nodes whose addresses are.
+func known(nodes []Node) []Node {
+	return slices.DeleteFunc(slices.Clone(nodes), func(n Node) bool { return !n.Address.IsValid() })
+}
+
 func (v View) full() string { return v.Name + "." + v.Domain }
 
 // zone is the name of the cluster's zone.
@@ -59,7 +74,7 @@ func (v View) dns() dnsserver.Config {
 		Zones:  append([]dnsserver.Zone{v.forwardZone()}, v.reverseZones()...),
 	}
 	if len(v.Upstream) > 0 {
-		c.Forward = &dnsserver.Forward{Allow: []netip.Prefix{v.Network.Masked()}}
+		c.Forward = &dnsserver.Forward{Allow: v.networks()}
 		for _, u := range v.Upstream {
 			c.Forward.Upstreams = append(c.Forward.Upstreams, netip.AddrPortFrom(u, dnsPort))
 		}
@@ -79,7 +94,7 @@ func (v View) forwardZone() dnsserver.Zone {
 	for _, name := range []string{"api.", "api-int.", "*.apps."} {
 		z.Records = append(z.Records, address(name+v.zone(), v.Services))
 	}
-	for _, n := range v.Nodes {
+	for _, n := range known(v.Nodes) {
 		z.Records = append(z.Records, address(n.Full+".", n.Address))
 	}
 	return z
@@ -107,24 +122,26 @@ func (v View) reverseZones() []dnsserver.Zone {
 	}
 	add(v.Services, "api."+v.zone())
 	add(v.Services, "api-int."+v.zone())
-	for _, n := range v.Nodes {
+	for _, n := range known(v.Nodes) {
 		add(n.Address, n.Full+".")
 	}
 	return zones
 }
 
 // reverseBits returns how many bits of a name the reverse zone a belongs to:
-// those of the machine network, rounded up to where in-addr.arpa (octets, at
-// least three) and ip6.arpa (nibbles) can be cut. An address outside the
-// network is a zone by itself.
+// those of its machine network, rounded up to where in-addr.arpa (octets, at
+// least three) and ip6.arpa (nibbles) can be cut. An address outside of all
+// networks is a zone by itself.
 func (v View) reverseBits(a netip.Addr) int {
-	if !v.Network.Contains(a) {
+	networks := v.networks()
+	i := slices.IndexFunc(networks, func(n netip.Prefix) bool { return n.Contains(a) })
+	if i < 0 {
 		return a.BitLen()
 	}
 	if a.Is4() {
-		return max(24, (v.Network.Bits()+7)/8*8)
+		return max(24, (networks[i].Bits()+7)/8*8)
 	}
-	return (v.Network.Bits() + 3) / 4 * 4
+	return (networks[i].Bits() + 3) / 4 * 4
 }
 
 // reverseName is the name of the first bits of a below in-addr.arpa (RFC 1035
@@ -159,7 +176,7 @@ func (v View) balancer() loadbalancer.Config {
 	}
 	// The machine config server hands out the pull secret: machines only.
 	machine := frontend("machine-config", 22623, loadbalancer.CheckMachine, control)
-	machine.Allow = []netip.Prefix{v.Network.Masked()}
+	machine.Allow = v.networks()
 	return loadbalancer.Config{Frontends: []loadbalancer.Frontend{
 		frontend("api", 6443, loadbalancer.CheckAPI, control),
 		machine,
@@ -170,7 +187,7 @@ func (v View) balancer() loadbalancer.Config {
 
 func members(nodes []Node, port uint16) []loadbalancer.Member {
 	var out []loadbalancer.Member
-	for _, n := range nodes {
+	for _, n := range known(nodes) {
 		out = append(out, loadbalancer.Member{Name: n.Name, Address: netip.AddrPortFrom(n.Address, port)})
 	}
 	return out

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -172,7 +173,23 @@ func hostProgressOf(want installer.Host, h host) installer.HostProgress {
 		Rebooted:  slices.Contains(rebooted, h.Progress.Stage),
 		WrongBoot: h.Status == "installing-pending-user-action",
 		Done:      h.Status == "installed",
+		Address:   addressOf(want, h.seen()),
 	}
+}
+
+// addressOf is the host's first IPv4 address on its first planned interface.
+func addressOf(want installer.Host, seen inventory) netip.Addr {
+	for _, i := range seen.Interfaces {
+		if len(want.NICs) == 0 || !strings.EqualFold(i.MAC, want.NICs[0].MAC) {
+			continue
+		}
+		for _, text := range i.IPv4 {
+			if p, err := netip.ParsePrefix(text); err == nil && !p.Addr().IsLinkLocalUnicast() {
+				return p.Addr()
+			}
+		}
+	}
+	return netip.Addr{}
 }
 
 // strangers describes the hosts that nobody planned, so that they can be

@@ -1,0 +1,99 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	"github.com/slipway-project/slipway/provision/event"
+	"github.com/slipway-project/slipway/provision/installer"
+	"github.com/slipway-project/slipway/provision/services"
+	"github.com/slipway-project/slipway/provision/spec"
+	"github.com/slipway-project/slipway/provision/state"
+)
+
+// recorded are the addresses by DHCP that the state knows, by node.
+func (p *Project) recorded() map[string]netip.Addr {
+	doc, err := p.store.Read(context.Background(), p.cluster.FullName())
+	if err != nil {
+		return nil // whoever needs the state reads it, and says so
+	}
+	return doc.Learned
+}
+
+// located is n with its address, where DHCP has given one that is known.
+func (p *Project) located(n spec.Node) spec.Node {
+	if n.DHCP() {
+		n.Address = p.learned()[n.Name]
+	}
+	return n
+}
+
+// nodes are the planned ones, located.
+func (p *Project) nodes() []spec.Node {
+	nodes := make([]spec.Node, len(p.cluster.Nodes))
+	for i, n := range p.cluster.Nodes {
+		nodes[i] = p.located(n)
+	}
+	return nodes
+}
+
+// addressOf is n's address for people.
+func addressOf(n spec.Node) string {
+	if n.DHCP() {
+		return "dhcp"
+	}
+	return n.Address.String()
+}
+
+// learn records the addresses that nodes got by DHCP, and has DNS and load
+// balancer follow.
+func (r *run) learn(ctx context.Context, hosts []installer.HostProgress) error {
+	changed := false
+	for i, h := range hosts {
+		n := r.cluster.Nodes[i]
+		if !n.DHCP() || !h.Address.IsValid() || h.Address == r.learned()[n.Name] {
+			continue
+		}
+		if err := r.journal.Append(state.Record{Kind: state.Learned, Node: n.Name, Address: h.Address}); err != nil {
+			return err
+		}
+		changed = true
+		r.emit(event.Event{Kind: event.Note, Node: n.Name, Message: fmt.Sprintf("%s got the address %s by DHCP", n.Name, h.Address)})
+		r.doubt(n, h.Address)
+	}
+	if !changed {
+		return nil
+	}
+	return r.followAddresses(ctx)
+}
+
+// doubt warns of an address that cannot be meant.
+func (r *run) doubt(n spec.Node, a netip.Addr) {
+	if !n.Network.CIDR.Contains(a) {
+		r.once(fmt.Sprintf("%s got the address %s by DHCP, which is outside of network %q (%s): is bridge %s the right one?",
+			n.Name, a, n.Network.Label, n.Network.CIDR, n.Network.Bridge))
+	}
+	if a == r.cluster.Services.Address {
+		r.once(fmt.Sprintf("%s got the address %s by DHCP, which is that of the services: take it out of the DHCP server's range", n.Name, a))
+	}
+	for _, other := range r.nodes() {
+		if other.Name != n.Name && other.Address == a {
+			r.once(fmt.Sprintf("%s and %s have the same address %s: a static address lies within the DHCP server's range", n.Name, other.Name, a))
+		}
+	}
+}
+
+func (r *run) followAddresses(ctx context.Context) error {
+	doc, err := r.writeServices()
+	if err != nil {
+		return err
+	}
+	if err := services.WaitServed(ctx, r.runDir(), doc.Serial); err != nil {
+		return err
+	}
+	if r.updatesDNS() {
+		return r.pushNames(ctx)
+	}
+	return nil
+}
