@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/slipway-project/slipway/provision/event"
 	"github.com/slipway-project/slipway/provision/installer"
+	"github.com/slipway-project/slipway/provision/kube"
 	"github.com/slipway-project/slipway/provision/services"
 	"github.com/slipway-project/slipway/provision/spec"
 	"github.com/slipway-project/slipway/provision/state"
@@ -46,21 +48,43 @@ func addressOf(n spec.Node) string {
 	return n.Address.String()
 }
 
+// learnFromHosts learns what the hosts told the installer.
+func (r *run) learnFromHosts(ctx context.Context, hosts []installer.HostProgress) error {
+	seen := map[string]netip.Addr{}
+	for _, h := range hosts {
+		seen[h.Node] = h.Address
+	}
+	return r.learn(ctx, seen)
+}
+
+// learnFromNodes learns what the nodes told the cluster: an installed system
+// may have been given another address than the live one.
+func (r *run) learnFromNodes(ctx context.Context, nodes []kube.Node) error {
+	seen := map[string]netip.Addr{}
+	for _, n := range r.nodes() {
+		i := slices.IndexFunc(nodes, func(k kube.Node) bool { return k.Name == n.Full })
+		if i >= 0 && len(nodes[i].Addresses) > 0 && !slices.Contains(nodes[i].Addresses, n.Address) {
+			seen[n.Name] = nodes[i].Addresses[0]
+		}
+	}
+	return r.learn(ctx, seen)
+}
+
 // learn records the addresses that nodes got by DHCP, and has DNS and load
 // balancer follow.
-func (r *run) learn(ctx context.Context, hosts []installer.HostProgress) error {
+func (r *run) learn(ctx context.Context, seen map[string]netip.Addr) error {
 	changed := false
-	for i, h := range hosts {
-		n := r.cluster.Nodes[i]
-		if !n.DHCP() || !h.Address.IsValid() || h.Address == r.learned()[n.Name] {
+	for _, n := range r.cluster.Nodes {
+		at := seen[n.Name]
+		if !n.DHCP() || !at.IsValid() || at == r.learned()[n.Name] {
 			continue
 		}
-		if err := r.journal.Append(state.Record{Kind: state.Learned, Node: n.Name, Address: h.Address}); err != nil {
+		if err := r.journal.Append(state.Record{Kind: state.Learned, Node: n.Name, Address: at}); err != nil {
 			return err
 		}
 		changed = true
-		r.emit(event.Event{Kind: event.Note, Node: n.Name, Message: fmt.Sprintf("%s got the address %s by DHCP", n.Name, h.Address)})
-		r.doubt(n, h.Address)
+		r.emit(event.Event{Kind: event.Note, Node: n.Name, Message: fmt.Sprintf("%s got the address %s by DHCP", n.Name, at)})
+		r.doubt(n, at)
 	}
 	if !changed {
 		return nil

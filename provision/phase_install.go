@@ -30,7 +30,7 @@ func (r *run) poll(ctx context.Context) (installer.Progress, error) {
 	}
 	p, err := r.installer.Poll(ctx, r.wantCluster(r.mark(), r.keys), *ref)
 	if err == nil {
-		err = r.learn(ctx, p.Hosts)
+		err = r.learnFromHosts(ctx, p.Hosts)
 	}
 	return p, err
 }

@@ -73,6 +73,9 @@ func (r *run) join(ctx context.Context) error {
 	var since time.Time // when it was first seen whole without a break
 	for {
 		report, err := r.joinReport(ctx)
+		if err == nil {
+			err = r.learnFromNodes(ctx, report.Nodes)
+		}
 		switch {
 		case err != nil || !report.Joined():
 			since = time.Time{}

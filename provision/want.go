@@ -71,10 +71,11 @@ func (p *Project) wantHost(n spec.Node) installer.Host {
 	}
 }
 
-// wantNodes is what the join check compares the cluster with.
+// wantNodes is what the join check compares the cluster with. By DHCP a node
+// may have any address.
 func (p *Project) wantNodes() []kube.Planned {
 	want := make([]kube.Planned, len(p.cluster.Nodes))
-	for i, n := range p.nodes() {
+	for i, n := range p.cluster.Nodes {
 		want[i] = kube.Planned{Name: n.Full, ControlPlane: n.Role == spec.ControlPlane, Address: n.Address}
 	}
 	return want

@@ -43,8 +43,13 @@ func host(n netip.Prefix, six uint16, four byte) netip.Addr {
 func TestBuild(t *testing.T) {
 	ha := view("192.0.2.0/24", 3, 2)
 	ha.Upstream = []netip.Addr{netip.MustParseAddr("192.0.2.1")}
+	two := view("192.0.2.0/24", 3, 1)
+	two.Others = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/25")}
+	two.Nodes[3].Address = netip.MustParseAddr("198.51.100.11")
+	dhcp := view("192.0.2.0/24", 3, 2)
+	dhcp.Nodes[1].Address, dhcp.Nodes[4].Address = netip.Addr{}, netip.Addr{}
 	for name, v := range map[string]View{
-		"ha": ha, "compact": view("192.0.2.0/24", 3, 0), "one_worker": view("192.0.2.0/24", 3, 1), "sno": view("192.0.2.0/24", 1, 0), "v6": view("2001:db8::/64", 3, 2),
+		"ha": ha, "two_networks": two, "dhcp": dhcp, "compact": view("192.0.2.0/24", 3, 0), "one_worker": view("192.0.2.0/24", 3, 1), "sno": view("192.0.2.0/24", 1, 0), "v6": view("2001:db8::/64", 3, 2),
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := Build(v)

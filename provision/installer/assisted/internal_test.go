@@ -144,3 +144,20 @@ func FuzzForeignMark(f *testing.F) {
 		}
 	})
 }
+
+// The address of a host is the first that its first planned interface has;
+// link-local ones and other interfaces (CNI bridges, say) do not count.
+func TestAddressOf(t *testing.T) {
+	planned := installer.Host{NICs: []installer.HostNIC{{MAC: "02:00:00:00:00:0a"}}}
+	for _, tt := range []struct{ name, inventory, want string }{
+		{"on the planned interface", `{"interfaces":[{"mac_address":"02:00:00:00:00:09","ipv4_addresses":["198.51.100.1/24"]},{"mac_address":"02:00:00:00:00:0a","ipv4_addresses":["192.0.2.77/24","192.0.2.78/24"]}]}`, "192.0.2.77"},
+		{"MAC in capitals", `{"interfaces":[{"mac_address":"02:00:00:00:00:0A","ipv4_addresses":["192.0.2.77/24"]}]}`, "192.0.2.77"},
+		{"link-local first", `{"interfaces":[{"mac_address":"02:00:00:00:00:0a","ipv4_addresses":["169.254.3.4/16","192.0.2.77/24"]}]}`, "192.0.2.77"},
+		{"no lease yet", `{"interfaces":[{"mac_address":"02:00:00:00:00:0a","ipv4_addresses":[]}]}`, "invalid IP"},
+		{"no inventory yet", "", "invalid IP"},
+	} {
+		if got := addressOf(planned, host{Inventory: tt.inventory}.seen()).String(); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
