@@ -21,54 +21,37 @@ func (s *Server) authenticate(r *http.Request) *Token {
 	if !ok || !both {
 		return nil
 	}
-	for i := range s.cfg.Tokens {
-		t := &s.cfg.Tokens[i]
-		if t.ID == id && subtle.ConstantTimeCompare([]byte(t.Secret), []byte(secret)) == 1 {
-			return t
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	owner, _, _ := strings.Cut(id, "!")
+	t := s.accounts.tokens[id]
+	if t == nil || t.Expired || s.accounts.users[owner].Disabled || subtle.ConstantTimeCompare([]byte(t.Secret), []byte(secret)) != 1 {
+		return nil
+	}
+	return t
+}
+
+// privileges is what t may do on p; the value says whether it holds for what
+// is below, too. The caller holds s.mu.
+func (s *Server) privileges(t *Token, p string) map[string]bool {
+	p = path.Clean(p)
+	return s.accounts.privileges(t.ID, p, s.poolsOf(p))
+}
+
+// poolsOf are the pools that a VM or storage is a member of.
+func (s *Server) poolsOf(p string) []string {
+	if id, err := strconv.Atoi(strings.TrimPrefix(p, "/vms/")); err == nil {
+		if m := s.vms[id]; m != nil && m.pool != "" {
+			return []string{m.pool}
+		}
+		return nil
+	}
+	if id, ok := strings.CutPrefix(p, "/storage/"); ok {
+		if store, err := s.storage(id); err == nil {
+			return store.Pools
 		}
 	}
 	return nil
-}
-
-// granted returns the privileges that the ACL gives on p: those of the
-// nearest path that says anything about p; the value says whether they
-// propagate to what is below.
-func (t *Token) granted(p string) map[string]bool {
-	for at := p; ; at = path.Dir(at) {
-		if found := t.at(at, at == p); len(found) > 0 || at == "/" {
-			return found
-		}
-	}
-}
-
-func (t *Token) at(p string, final bool) map[string]bool {
-	found := map[string]bool{}
-	for _, acl := range t.ACL {
-		if path.Clean(acl.Path) != p || !acl.Propagate && !final {
-			continue
-		}
-		for _, priv := range acl.Privileges {
-			found[priv] = found[priv] || acl.Propagate
-		}
-	}
-	return found
-}
-
-// privileges adds to granted what membership in a pool gives on /vms/ID. The
-// caller holds s.mu.
-func (s *Server) privileges(t *Token, p string) map[string]bool {
-	privs := t.granted(path.Clean(p))
-	id, err := strconv.Atoi(strings.TrimPrefix(p, "/vms/"))
-	m := s.vms[id]
-	if err != nil || m == nil || m.pool == "" {
-		return privs
-	}
-	for priv := range t.granted("/pool/" + m.pool) {
-		if _, have := privs[priv]; !have {
-			privs[priv] = false // pool rights do not propagate
-		}
-	}
-	return privs
 }
 
 // allowed says whether t has all of privs on p.

@@ -18,17 +18,17 @@ import (
 
 // poolRights are the rights of a token that is confined to one pool.
 var poolRights = []ACL{
-	{"/pool/lab", []string{"VM.Allocate", "VM.Audit", "VM.Config.CDROM", "VM.Config.CPU", "VM.Config.Disk", "VM.Config.HWType",
-		"VM.Config.Memory", "VM.Config.Network", "VM.Config.Options", "VM.PowerMgmt", "VM.GuestAgent.Audit", "Pool.Audit"}, true},
-	{"/storage/local-lvm", []string{"Datastore.AllocateSpace", "Datastore.Audit"}, true},
-	{"/storage/local", []string{"Datastore.AllocateTemplate", "Datastore.Audit"}, true},
-	{"/sdn/zones/localnetwork/vmbr0", []string{"SDN.Use"}, true},
-	{"/nodes/pve", []string{"Sys.AccessNetwork"}, true},
+	{Path: "/pool/lab", Privileges: []string{"VM.Allocate", "VM.Audit", "VM.Config.CDROM", "VM.Config.CPU", "VM.Config.Disk", "VM.Config.HWType",
+		"VM.Config.Memory", "VM.Config.Network", "VM.Config.Options", "VM.PowerMgmt", "VM.GuestAgent.Audit", "Pool.Audit"}, Propagate: true},
+	{Path: "/storage/local-lvm", Privileges: []string{"Datastore.AllocateSpace", "Datastore.Audit"}, Propagate: true},
+	{Path: "/storage/local", Privileges: []string{"Datastore.AllocateTemplate", "Datastore.Audit"}, Propagate: true},
+	{Path: "/sdn/zones/localnetwork/vmbr0", Privileges: []string{"SDN.Use"}, Propagate: true},
+	{Path: "/nodes/pve", Privileges: []string{"Sys.AccessNetwork"}, Propagate: true},
 }
 
-var adminRights = []ACL{{"/", slices.Concat([]string{"VM.Allocate", "VM.Audit", "VM.PowerMgmt", "VM.GuestAgent.Audit", "Pool.Audit",
+var adminRights = []ACL{{Path: "/", Propagate: true, Privileges: slices.Concat([]string{"VM.Allocate", "VM.Audit", "VM.PowerMgmt", "VM.GuestAgent.Audit", "Pool.Audit",
 	"Datastore.Allocate", "Datastore.AllocateSpace", "Datastore.AllocateTemplate", "Datastore.Audit",
-	"SDN.Use", "Sys.Audit", "Sys.Modify"}, configPrivileges), true}}
+	"SDN.Use", "Sys.Audit", "Sys.Modify"}, configPrivileges)}}
 
 // A lab is a running server with its client.
 type lab struct {
@@ -51,7 +51,8 @@ func newLab(t *testing.T, change func(*Config)) *lab {
 		Dir: t.TempDir(), Speed: 1000, Hosts: []string{"127.0.0.1"}, Hypervisor: power, Pools: []string{"lab"},
 		Storages: []Storage{{Name: "local", Type: "dir", Content: []string{"iso", "vztmpl", "backup"}},
 			{Name: "local-lvm", Type: "lvmthin", Content: []string{"images", "rootdir"}}},
-		Tokens: []Token{{"slipway@pve!lab", secret, poolRights}, {"slipway@pve!admin", secret, adminRights}, {"slipway@pve!none", secret, nil}},
+		Tokens: []Token{{ID: "slipway@pve!lab", Secret: secret, ACL: poolRights},
+			{ID: "slipway@pve!admin", Secret: secret, ACL: adminRights}, {ID: "slipway@pve!none", Secret: secret}},
 	}
 	if change != nil {
 		change(&cfg)

@@ -1,7 +1,9 @@
 package pve
 
 import (
+	"cmp"
 	"maps"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,41 +38,54 @@ func getNextID(c *call) (any, error) {
 	return strconv.Itoa(id), nil // a string, whatever the schema says
 }
 
-// getPermissions dumps the caller's effective rights: for the path asked for,
-// or for every path its ACL or a pool says something about.
+// getPermissions dumps effective rights, the caller's own or those of
+// somebody else: for the path asked for, or for every path that an ACL or a
+// pool says something about.
 func getPermissions(c *call) (any, error) {
-	if id := c.params["userid"]; id != "" && id != c.token.ID {
+	who := cmp.Or(c.params["userid"], c.token.ID)
+	if who != c.token.ID {
 		if err := c.srv.check(c.token, "/access", "Sys.Audit"); err != nil {
 			return nil, err
 		}
 	}
 	c.srv.mu.Lock()
 	defer c.srv.mu.Unlock()
-	paths := []string{c.params["path"]}
-	if paths[0] == "" {
-		paths = c.srv.permissionPaths(c.token)
+	if p := c.params["path"]; p != "" {
+		return map[string]any{p: c.srv.permissions(who, p)}, nil
 	}
 	out := map[string]map[string]int{}
-	for _, path := range paths {
-		privs := map[string]int{}
-		for priv, propagate := range c.srv.privileges(c.token, path) {
-			privs[priv] = bit(propagate)
-		}
-		if len(privs) > 0 {
-			out[path] = privs
+	for _, p := range c.srv.permissionPaths() {
+		if privs := c.srv.permissions(who, p); len(privs) > 0 {
+			out[p] = privs
 		}
 	}
 	return out, nil
 }
 
-func (s *Server) permissionPaths(t *Token) []string {
-	paths := map[string]bool{"/": true, "/access": true, "/nodes": true, "/pool": true, "/sdn": true, "/storage": true, "/vms": true}
-	for _, acl := range t.ACL {
-		paths[acl.Path] = true
+// permissions are privileges with their propagation as on the wire. The
+// caller holds s.mu.
+func (s *Server) permissions(who, p string) map[string]int {
+	p = path.Clean(p)
+	privs := map[string]int{}
+	for priv, propagate := range s.accounts.privileges(who, p, s.poolsOf(p)) {
+		privs[priv] = bit(propagate)
+	}
+	return privs
+}
+
+func (s *Server) permissionPaths() []string {
+	paths := map[string]bool{"/": true, "/access": true, "/access/groups": true, "/nodes": true, "/pool": true, "/sdn": true, "/storage": true, "/vms": true}
+	for p := range s.accounts.acl {
+		paths[p] = true
 	}
 	for id, m := range s.vms {
 		if m.pool != "" {
 			paths[vmPath(id)] = true
+		}
+	}
+	for _, store := range s.cfg.Storages {
+		if len(store.Pools) > 0 {
+			paths["/storage/"+store.Name] = true
 		}
 	}
 	return slices.Sorted(maps.Keys(paths))

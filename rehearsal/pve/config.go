@@ -19,9 +19,12 @@ type Config struct {
 	Bridges       []string // on every node, default "vmbr0"
 	Pools         []string // nested ones as "parent/child"
 	Tokens        []Token
-	Hypervisor    Hypervisor // nil: power changes reach nobody
-	MemoryPerNode int64      // bytes, default 128 GiB
-	CPUsPerNode   int        // threads, default 32
+	Users         []User              // whose rights bound those of their tokens
+	Groups        []Group             // of users
+	Roles         map[string][]string // privileges by role, besides the built-in ones
+	Hypervisor    Hypervisor          // nil: power changes reach nobody
+	MemoryPerNode int64               // bytes, default 128 GiB
+	CPUsPerNode   int                 // threads, default 32
 	Durations     Durations
 	// OnRequest, when set, sees every routed request after its parameters
 	// were read and before they are checked: the method, the path template
@@ -36,6 +39,7 @@ type Storage struct {
 	Type    string   // "dir", "nfs", "lvmthin", "zfspool", ...
 	Content []string // "iso", "images", "vztmpl", "backup", ...
 	Shared  bool     // one store for all nodes
+	Pools   []string // it is a member of
 	Size    int64    // bytes, default 1 TiB
 }
 
@@ -46,22 +50,6 @@ func (s Storage) files() bool {
 		return true
 	}
 	return false
-}
-
-// A Token is an API token with privilege separation: it has the rights of its
-// own ACL and no others.
-type Token struct {
-	ID     string // "slipway@pve!rehearsal"
-	Secret string
-	ACL    []ACL
-}
-
-// An ACL grants privileges on a path, and below it when Propagate is set. As
-// on the real server an entry nearer to the object replaces those above it.
-type ACL struct {
-	Path       string
-	Privileges []string
-	Propagate  bool
 }
 
 // Durations are real-time durations of a server with ordinary disks; zero

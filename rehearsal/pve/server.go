@@ -33,11 +33,12 @@ type Server struct {
 	slots map[string]chan struct{} // node -> worker slots
 	locks flocks
 
-	mu      sync.Mutex // guards what follows
-	vms     map[int]*machine
-	volumes map[string]volume
-	tasks   []*task // oldest first
-	pid     int
+	mu       sync.Mutex // guards what follows
+	accounts *accounts
+	vms      map[int]*machine
+	volumes  map[string]volume
+	tasks    []*task // oldest first
+	pid      int
 }
 
 // New checks cfg, creates the storage directories and the certificates.
@@ -51,8 +52,13 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make certificates: %w", err)
 	}
+	accounts, err := newAccounts(cfg, release)
+	if err != nil {
+		return nil, err
+	}
 	s := &Server{
-		cfg: cfg, release: release, certs: certs,
+		accounts: accounts,
+		cfg:      cfg, release: release, certs: certs,
 		spool: filepath.Join(cfg.Dir, "spool"),
 		slots: map[string]chan struct{}{}, locks: flocks{held: map[string]chan struct{}{}},
 		vms: map[int]*machine{}, volumes: map[string]volume{}, pid: 1000,

@@ -316,35 +316,6 @@ func TestListsAreFilteredByRights(t *testing.T) {
 	}
 }
 
-func TestPermissionsAreTheEffectiveOnes(t *testing.T) {
-	l := newLab(t, nil)
-	l.machine()
-	all := l.call("GET", "/access/permissions").Data.(map[string]any)
-	want := map[string]any{"SDN.Use": 1.0}
-	if diff := cmp.Diff(want, all["/sdn/zones/localnetwork/vmbr0"]); diff != "" {
-		t.Errorf("bridge (-want +got):\n%s", diff)
-	}
-	if vm, _ := all["/vms/100"].(map[string]any); vm["VM.PowerMgmt"] != 0.0 {
-		t.Errorf("/vms/100: %v, want the pool's rights without propagation", vm)
-	}
-	if none := l.as("none").call("GET", "/access/permissions").Data.(map[string]any); len(none) != 0 {
-		t.Errorf("a token without ACL has %v", none)
-	}
-}
-
-func TestACLNearerToTheObjectReplacesThoseAbove(t *testing.T) {
-	token := Token{ACL: []ACL{{"/", []string{"VM.Audit", "Sys.Audit"}, true}, {"/vms", []string{"VM.PowerMgmt"}, true}, {"/nodes", []string{"Sys.Modify"}, false}}}
-	for path, want := range map[string]map[string]bool{
-		"/vms/100":   {"VM.PowerMgmt": true},
-		"/nodes":     {"Sys.Modify": false},
-		"/nodes/pve": {"VM.Audit": true, "Sys.Audit": true},
-	} {
-		if diff := cmp.Diff(want, token.granted(path)); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", path, diff)
-		}
-	}
-}
-
 func TestTasksOfOthersNeedSysAudit(t *testing.T) {
 	l := newLab(t, nil)
 	l.machine()
