@@ -56,7 +56,8 @@ type Machine struct {
 	NICs   []NIC     `json:"nics"`             //
 	CPUs   int       `json:"cpus"`             //
 	Memory int       `json:"memory"`           // MiB
-	Disk   int       `json:"disk"`             // GiB
+	Disk   int       `json:"disk"`             // GiB; the system goes on it
+	Disks  []int     `json:"disks,omitempty"`  // GiB; further disks, empty
 	Spread string    `json:"spread,omitempty"` // "none": wherever there is most room; else evenly over places
 	Media  string    `json:"media"`            // reference of the inserted image, "" when the tray is empty
 	Power  Power     `json:"power"`            // as observed

@@ -58,8 +58,11 @@ func machine(owner provider.Mark, i int) provider.Machine {
 	return provider.Machine{
 		Node: node, Name: name, Mark: owner,
 		UUID: uuid.NewSHA1(uuid.NameSpaceDNS, []byte(name)),
-		NICs: []provider.NIC{{MAC: append(net.HardwareAddr{2}, sum[:5]...), Bridge: "vmbr0", VLAN: 40}},
-		CPUs: 4, Memory: 16384, Disk: 100, Tags: []string{"mycluster"},
+		NICs: []provider.NIC{
+			{MAC: append(net.HardwareAddr{2}, sum[:5]...), Bridge: "vmbr0", VLAN: 40},
+			{MAC: append(net.HardwareAddr{6}, sum[:5]...), Bridge: "vmbr0", MTU: 9000},
+		},
+		CPUs: 4, Memory: 16384, Disk: 100, Disks: []int{20, 30}, Tags: []string{"mycluster"},
 	}
 }
 

@@ -79,8 +79,10 @@ func (p *Provider) checkVersion(ctx context.Context, s *survey) bool {
 		return false
 	}
 	major, _, _ := strings.Cut(string(version.Version), ".")
-	if n, err := strconv.Atoi(major); err != nil || n < oldest {
+	n, err := strconv.Atoi(major)
+	if err != nil || n < oldest {
 		s.fatal(fmt.Sprintf("upgrade it to Proxmox VE %d or later", oldest), "%s runs Proxmox VE %s", p.api.host, version.Version)
+		return false
 	}
 	return true
 }

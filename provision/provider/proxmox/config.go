@@ -33,12 +33,14 @@ type Config struct {
 	Nodes       []string // empty: all that are online
 	Pool        string   // "" for none
 	VMIDs       Range
+	Hardware    Hardware
 }
 
 // Storage names the storages to use.
 type Storage struct {
-	Disk string // of disks
-	ISO  string // of boot images
+	Disk   string // of disks
+	ISO    string // of boot images
+	Format string // of disks: raw or qcow2, "" for the storage's own choice
 }
 
 // A Range is a range of VMIDs, both ends included.
@@ -68,6 +70,16 @@ type rawConfig struct {
 	PoolRange        hcl.Range `hcl:"pool,attr_value_range"`
 	VMIDs            string    `hcl:"vmid_range,optional"`
 	VMIDsRange       hcl.Range `hcl:"vmid_range,attr_value_range"`
+	Firmware         string    `hcl:"firmware,optional"`
+	FirmwareRange    hcl.Range `hcl:"firmware,attr_value_range"`
+	TPM              bool      `hcl:"tpm,optional"`
+	CPUType          string    `hcl:"cpu_type,optional"`
+	CPUTypeRange     hcl.Range `hcl:"cpu_type,attr_value_range"`
+	NUMA             bool      `hcl:"numa,optional"`
+	HA               cty.Value `hcl:"ha,optional"`
+	HARange          hcl.Range `hcl:"ha,attr_range"`
+	HugePages        cty.Value `hcl:"hugepages,optional"`
+	HugePagesRange   hcl.Range `hcl:"hugepages,attr_range"`
 }
 
 // Decode reads the body of a provider block. It contacts nobody, reads no
@@ -78,6 +90,7 @@ func Decode(body hcl.Body, ctx *hcl.EvalContext) (Config, hcl.Diagnostics) {
 	cfg := Config{CA: raw.ca(), Nodes: raw.Nodes, Pool: raw.Pool}
 	for _, check := range []func(*Config) *hcl.Diagnostic{
 		raw.endpoint, raw.token, raw.fingerprint, raw.storage, raw.nodes, raw.pool, raw.vmids,
+		raw.firmware, raw.cpuType, raw.ha, raw.hugePages,
 	} {
 		if d := check(&cfg); d != nil {
 			diags = append(diags, d)
@@ -154,30 +167,6 @@ func (r rawConfig) ca() string {
 		return r.CA
 	}
 	return filepath.Join(filepath.Dir(r.CARange.Filename), r.CA)
-}
-
-var storageName = regexp.MustCompile(`^(?i:[a-z][a-z0-9_.-]*[a-z0-9])$`)
-
-func (r rawConfig) storage(cfg *Config) *hcl.Diagnostic {
-	const summary = "Invalid storage"
-	cfg.Storage = Storage{Disk: "local-lvm", ISO: "local"}
-	if r.Storage == cty.NilVal || r.Storage.IsNull() {
-		return nil
-	}
-	if !r.Storage.Type().IsObjectType() {
-		return wrong(r.StorageRange, summary, `Write an object, such as storage = { disk = "local-lvm", iso = "local" }.`)
-	}
-	for key, value := range r.Storage.AsValueMap() {
-		field := map[string]*string{"disk": &cfg.Storage.Disk, "iso": &cfg.Storage.ISO}[key]
-		if field == nil {
-			return wrong(r.StorageRange, summary, "There is no %q in storage. It has disk, for disks, and iso, for boot images.", key)
-		}
-		if value.IsNull() || value.Type() != cty.String || !storageName.MatchString(value.AsString()) {
-			return wrong(r.StorageRange, summary, "%s is not the name of a storage. Write one as `pvesm status` lists it, such as local-lvm.", key)
-		}
-		*field = value.AsString()
-	}
-	return nil
 }
 
 var nodeName = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?$`)

@@ -32,33 +32,39 @@ func decodeText(t *testing.T, body string) (Config, hcl.Diagnostics) {
 
 func TestDecode(t *testing.T) {
 	pve := &url.URL{Scheme: "https", Host: "pve.lan:8006"}
-	local := Storage{"local-lvm", "local"}
+	local := Storage{Disk: "local-lvm", ISO: "local"}
+	host := Hardware{CPUType: "host"}
 	sum := strings.Repeat("AB:", 31) + "AB"
 	for _, c := range []struct {
 		name, body string
 		want       Config
 	}{
 		{"an endpoint is enough", `endpoint = "https://pve.lan:8006"`,
-			Config{Endpoint: pve, Storage: local, VMIDs: Range{20000, 29999}}},
+			Config{Endpoint: pve, Storage: local, VMIDs: Range{20000, 29999}, Hardware: host}},
 		{"port 8006 is implied", `endpoint = "https://pve.lan"`,
-			Config{Endpoint: pve, Storage: local, VMIDs: Range{20000, 29999}}},
+			Config{Endpoint: pve, Storage: local, VMIDs: Range{20000, 29999}, Hardware: host}},
 		{"the path of the API may be given", `endpoint = "https://pve.lan:8006/api2/json/"`,
-			Config{Endpoint: pve, Storage: local, VMIDs: Range{20000, 29999}}},
+			Config{Endpoint: pve, Storage: local, VMIDs: Range{20000, 29999}, Hardware: host}},
 		{"the address may be copied from a browser", `endpoint = "https://pve.lan:8006/#v1:0:18:4"`,
-			Config{Endpoint: pve, Storage: local, VMIDs: Range{20000, 29999}}},
+			Config{Endpoint: pve, Storage: local, VMIDs: Range{20000, 29999}, Hardware: host}},
 		{"an IPv6 address keeps its brackets", `endpoint = "https://[2001:db8::9]"`,
-			Config{Endpoint: &url.URL{Scheme: "https", Host: "[2001:db8::9]:8006"}, Storage: local, VMIDs: Range{20000, 29999}}},
+			Config{Endpoint: &url.URL{Scheme: "https", Host: "[2001:db8::9]:8006"}, Storage: local, VMIDs: Range{20000, 29999}, Hardware: host}},
 		{"everything may be given", `
 			endpoint    = "https://pve.lan:443"
 			token       = secret.pve
 			fingerprint = "` + strings.ToLower(strings.ReplaceAll(sum, ":", "")) + `"
 			ca          = "pve-root-ca.pem"
-			storage     = { iso = "nfs" }
+			storage     = { iso = "nfs", format = "qcow2" }
 			nodes       = ["pve2", "pve1"]
 			pool        = "lab/slipway"
-			vmid_range  = "500-599"`,
+			vmid_range  = "500-599"
+			firmware    = "uefi"
+			tpm         = true
+			numa        = true
+			cpu_type    = "x86-64-v3"`,
 			Config{Endpoint: &url.URL{Scheme: "https", Host: "pve.lan:443"}, Fingerprint: sum, CA: "dir/pve-root-ca.pem",
-				Storage: Storage{"local-lvm", "nfs"}, Nodes: []string{"pve2", "pve1"}, Pool: "lab/slipway", VMIDs: Range{500, 599}}},
+				Storage: Storage{"local-lvm", "nfs", "qcow2"}, Nodes: []string{"pve2", "pve1"}, Pool: "lab/slipway", VMIDs: Range{500, 599},
+				Hardware: Hardware{UEFI: true, TPM: true, NUMA: true, CPUType: "x86-64-v3"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, diags := decodeText(t, c.body)
@@ -95,9 +101,20 @@ func TestDecodeSaysWhatIsWrong(t *testing.T) {
 		{"storage as a string", good + `storage = "local"`,
 			`2,11-18: Invalid storage; Write an object, such as storage = { disk = "local-lvm", iso = "local" }.`},
 		{"an unknown storage", good + `storage = { isos = "local" }`,
-			`2,11-29: Invalid storage; There is no "isos" in storage. It has disk, for disks, and iso, for boot images.`},
+			`2,11-29: Invalid storage; There is no "isos" in storage. It has disk, for disks, format, of those, and iso, for boot images.`},
 		{"a storage with a slash", good + `storage = { iso = "a/b" }`,
 			"2,11-26: Invalid storage; iso is not the name of a storage. Write one as `pvesm status` lists it, such as local-lvm."},
+		{"a disk format that cannot discard", good + `storage = { format = "vmdk" }`,
+			`2,11-30: Invalid storage; format "vmdk" is neither raw nor qcow2. Leave it out for the storage's own.`},
+		{"another firmware", good + `firmware = "efi"`, `2,12-17: Invalid firmware; "efi" is neither bios nor uefi.`},
+		{"PVE's old default CPU", good + `cpu_type = "kvm64"`,
+			`2,12-19: Invalid CPU type; "kvm64" has not the instructions of x86-64-v2 that RHEL CoreOS needs. Write host, or x86-64-v2-AES, x86-64-v3 where machines move between unlike nodes.`},
+		{"a CPU with flags", good + `cpu_type = "host,flags=+aes"`,
+			`2,12-29: Invalid CPU type; "host,flags=+aes" is not the name of a CPU type. Write one as the web interface lists it, such as x86-64-v3.`},
+		{"HA", good + `ha = true`,
+			"2,1-10: HA is not offered; Making a resource of HA needs Sys.Console on /, which lets a token into every node, and a node of a cluster that HA restarts elsewhere comes back while its cluster has already replaced it. Add machines by hand when they are Ready: ha-manager add vm:VMID. slipway follows machines that HA moves, and `down` takes them out of HA."},
+		{"huge pages", good + `hugepages = 2`,
+			"2,1-14: Huge pages are not offered; Proxmox VE lets only root@pam itself set hugepages, no token. Set them on the node when the machine is off: qm set VMID --hugepages 1024 --numa 1."},
 		{"a node name with a dot", good + `nodes = ["pve.lan"]`,
 			"2,9-20: Invalid node name; \"pve.lan\" is not the name of a Proxmox VE node. Write names as `pvecm nodes` lists them, such as pve1."},
 		{"a node twice", good + `nodes = ["pve", "pve"]`,

@@ -3,6 +3,7 @@ package proxmox
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -27,12 +28,15 @@ func (p *Provider) createParams(m provider.Machine) (map[string]any, error) {
 	description, err := ownership{m.Mark, m.Name, vmid}.description()
 	params := map[string]any{
 		"vmid": vmid, "name": m.Name, "description": description, "pool": p.cfg.Pool,
-		"memory": m.Memory, "cores": m.CPUs, "sockets": 1, "cpu": "host",
+		"memory": m.Memory, "cores": m.CPUs, "sockets": 1,
 		"ostype": "l26", "machine": "q35", "scsihw": "virtio-scsi-single",
-		diskSlot: fmt.Sprintf("%s:%d,discard=on,iothread=1,ssd=1", p.cfg.Storage.Disk, m.Disk),
-		traySlot: emptyTray, "boot": bootOrder,
+		diskSlot: p.cfg.Storage.disk(m.Disk), traySlot: emptyTray, "boot": bootOrder,
 		"agent": "1", "serial0": "socket", "onboot": false,
 		"smbios1": "uuid=" + m.UUID.String(),
+	}
+	maps.Copy(params, p.cfg.Hardware.params(p.cfg.Storage))
+	for i, gib := range m.Disks {
+		params[slotOf(i)] = p.cfg.Storage.disk(gib)
 	}
 	for i, nic := range m.NICs {
 		params["net"+strconv.Itoa(i)] = nicLine(nic)
@@ -53,6 +57,10 @@ func checkMachine(m provider.Machine) (vmid int, err error) {
 		return 0, errors.New("it has no SMBIOS UUID")
 	case slices.ContainsFunc(m.NICs, func(nic provider.NIC) bool { return len(nic.MAC) != 6 }):
 		return 0, errors.New("a network device of it has no MAC address")
+	case len(m.Disks) > maxDisks || len(m.NICs) > maxNICs:
+		return 0, fmt.Errorf("%d further disks and %d network devices are more than Proxmox VE has slots for (%d and %d)", len(m.Disks), len(m.NICs), maxDisks, maxNICs)
+	case slices.ContainsFunc(m.Disks, func(gib int) bool { return gib < 1 }):
+		return 0, errors.New("a further disk of it is smaller than 1 GiB")
 	case m.CPUs < 1 || m.Memory < 16 || m.Disk < 1:
 		return 0, fmt.Errorf("%d vCPUs, %d MiB of memory and %d GiB of disk are not enough for any machine", m.CPUs, m.Memory, m.Disk)
 	}

@@ -104,7 +104,7 @@ func TestWhatIsCreated(t *testing.T) {
 		"agent": "1", "boot": "order=scsi0;ide2", "cores": "4", "cpu": "host",
 		"description": got.Config["description"], "ide2": "none,media=cdrom", "machine": "q35", "memory": "16384",
 		"meta": got.Config["meta"], "name": "control-1.mycluster.lab.test",
-		"net0": "virtio=02:00:00:00:00:01,bridge=vmbr0,mtu=1400", "onboot": "0", "ostype": "l26",
+		"net0": "virtio=02:00:00:00:00:01,bridge=vmbr0,mtu=1400", "numa": "0", "onboot": "0", "ostype": "l26",
 		"scsi0": got.Config["scsi0"], "scsihw": "virtio-scsi-single", "serial0": "socket",
 		"smbios1": "uuid=" + m.UUID.String(), "sockets": "1", "tags": "slipway", "vmgenid": got.Config["vmgenid"],
 	}

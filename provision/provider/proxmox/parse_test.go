@@ -2,6 +2,7 @@ package proxmox
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/slipway-project/slipway/provision/provider"
+	"github.com/slipway-project/slipway/rehearsal/pve/pveschema"
 )
 
 const someUPID = "UPID:pve1:000C8FB5:0A5C31D6:66F1A2B3:qmcreate:20001:slipway@pve!ci:"
@@ -173,6 +175,22 @@ func TestParseToken(t *testing.T) {
 			t.Errorf("%q is taken for a token", bad)
 		} else if strings.Contains(err.Error(), value) {
 			t.Errorf("the error shows the token: %v", err)
+		}
+	}
+}
+
+// What hardware adds to a create is what the official schemas know.
+func TestHardwareConforms(t *testing.T) {
+	for release, schema := range pveschema.Reference(t) {
+		params := map[string]string{"node": "pve", "vmid": "100"}
+		for name, value := range (Hardware{UEFI: true, TPM: true, CPUType: "host"}).params(Storage{Disk: "local-lvm", Format: "qcow2"}) {
+			params[name] = strings.NewReplacer("true", "1", "false", "0").Replace(fmt.Sprint(value))
+		}
+		if params["tpmstate0"] != "local-lvm:1,version=v2.0" {
+			t.Errorf("tpmstate0 is %q", params["tpmstate0"])
+		}
+		for _, wrong := range schema.Check("POST", "/nodes/{node}/qemu", params) {
+			t.Errorf("Proxmox VE %s: %s", release, wrong)
 		}
 	}
 }

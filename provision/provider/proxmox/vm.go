@@ -24,7 +24,12 @@ const (
 	bootOrder     = "order=" + diskSlot + ";" + traySlot // an empty disk falls through to the CD
 	defaultBridge = "vmbr0"
 	ourTag        = "slipway"
+	maxDisks      = 30 // beside the first: scsi1 to scsi30
+	maxNICs       = 32
 )
+
+// slotOf is where the ith disk beside the first one is.
+func slotOf(i int) string { return "scsi" + strconv.Itoa(i+1) }
 
 // A guest is a line of GET /cluster/resources?type=vm. Name and status may
 // be ten seconds old; the id and the node are as they are now.
@@ -137,7 +142,7 @@ func (v vm) machine() provider.Machine {
 	node, _, _ := strings.Cut(o.name, ".")
 	m := provider.Machine{
 		Node: node, Name: o.name, Mark: o.mark, ID: strconv.Itoa(v.id), Place: v.node,
-		CPUs: v.count("cores") * v.count("sockets"), Memory: v.memory(), Disk: v.diskGiB(),
+		CPUs: v.count("cores") * v.count("sockets"), Memory: v.memory(), Disk: v.diskGiB(diskSlot), Disks: v.disks(),
 		UUID: v.uuid(), NICs: v.nics(), Media: v.media(), Tags: tagList(v.config["tags"]),
 	}
 	m.Adrift = v.astray(o)
@@ -172,8 +177,8 @@ func (v vm) uuid() uuid.UUID {
 var sizeShape = regexp.MustCompile(`^(\d{1,12})([KMGT]?)$`)
 
 // diskGiB rounds down; 0 when there is no disk or its size is not told.
-func (v vm) diskGiB() int {
-	m := sizeShape.FindStringSubmatch(properties(v.config[diskSlot])["size"])
+func (v vm) diskGiB(slot string) int {
+	m := sizeShape.FindStringSubmatch(properties(v.config[slot])["size"])
 	if m == nil {
 		return 0
 	}
@@ -191,6 +196,17 @@ func (v vm) diskGiB() int {
 	return n >> 30
 }
 
+// disks are those beside the first.
+func (v vm) disks() []int {
+	var all []int
+	for i := range maxDisks {
+		if _, ok := v.config[slotOf(i)]; ok {
+			all = append(all, v.diskGiB(slotOf(i)))
+		}
+	}
+	return all
+}
+
 func (v vm) media() string {
 	image := properties(v.config[traySlot])[""]
 	if image == "none" || image == "cdrom" {
@@ -201,7 +217,7 @@ func (v vm) media() string {
 
 func (v vm) nics() []provider.NIC {
 	var nics []provider.NIC
-	for i := range 32 {
+	for i := range maxNICs {
 		line, ok := v.config["net"+strconv.Itoa(i)]
 		if !ok {
 			continue
@@ -260,6 +276,7 @@ func differences(asked, got provider.Machine) []string {
 	differ("vCPUs", asked.CPUs, got.CPUs)
 	differ("memory in MiB", asked.Memory, got.Memory)
 	differ("disk in GiB", asked.Disk, got.Disk)
+	differ("further disks in GiB", fmt.Sprint(asked.Disks), fmt.Sprint(got.Disks))
 	differ("SMBIOS UUID", asked.UUID, got.UUID)
 	differ("network devices", nicList(asked.NICs), nicList(got.NICs))
 	return found
