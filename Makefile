@@ -60,7 +60,7 @@ bench: ## benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 golden: ## rewrite golden files; read the diff like code
-	$(GO) test ./loadbalancer ./templates ./provision/plan ./provision/services -update
+	$(GO) test ./loadbalancer ./provision/plan ./provision/services -update
 
 docs: ## the pages that are generated from code
 	$(GO) test ./cmd/slipway -run TestReference -update

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/slipway-project/slipway/internal/process"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -37,7 +39,7 @@ type apiServer struct {
 
 func startAPI(t *testing.T, name string, at netip.AddrPort) *apiServer {
 	t.Helper()
-	a := &apiServer{Member: Member{name, at}}
+	a := &apiServer{Member: Member{Name: name, Address: at}}
 	a.status.Store(http.StatusOK)
 	a.serve(t)
 	return a
@@ -96,7 +98,7 @@ func startLab(t *testing.T) *lab {
 		l.nodes = append(l.nodes, node)
 		f.Members = append(f.Members, node.Member)
 	}
-	l.config = Config{[]Frontend{f}}
+	l.config = Config{Frontends: []Frontend{f}}
 	l.start(t, Options{Binary: binary, RunDir: t.TempDir(), Label: "lab.test"})
 	return l
 }
@@ -158,14 +160,14 @@ func (l *lab) state(t *testing.T, d time.Duration, name string, up bool) {
 }
 
 // running returns the one haproxy of the lab's run directory.
-func running(t *testing.T, l *lab) Process {
+func running(t *testing.T, l *lab) process.ID {
 	t.Helper()
-	found, err := Processes(func(args []string) bool {
+	found, err := process.List(func(args []string) bool {
 		return isHAProxy(args) && hasOption(args, "-f", l.path("haproxy.cfg"))
 	})
-	var masters []Process
+	var masters []process.ID
 	for _, p := range found {
-		if p.target() < 0 {
+		if p.Leads() {
 			masters = append(masters, p)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/slipway-project/slipway/internal/atomicfile"
+	"github.com/slipway-project/slipway/internal/process"
 )
 
 const (
@@ -24,7 +25,7 @@ const (
 // A master is the process that haproxy's workers belong to, and the leader of
 // their group. The nil master never ran.
 type master struct {
-	Process
+	process.ID
 	done   chan struct{} // closed once it has ended and was waited for
 	worked bool          // it was seen working; guarded by Proxy.mu
 }
@@ -53,7 +54,7 @@ func (m *master) stop(ctx context.Context) error {
 }
 
 // sweep kills workers that outlived their master, which they end without.
-func (m *master) sweep() { signal(-m.PID, syscall.SIGKILL) }
+func (m *master) sweep() { _ = process.Signal(-m.PID, syscall.SIGKILL) }
 
 // launch starts a master and waits until it works with c; one that does not
 // is ended. p.mu is held.
@@ -67,8 +68,8 @@ func (p *Proxy) launch(ctx context.Context, c Config) error {
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", p.o.Binary.Path, err)
 	}
-	self, err := Identify(cmd.Process.Pid)
-	m := &master{Process: self, done: make(chan struct{})}
+	self, err := process.Identify(cmd.Process.Pid)
+	m := &master{ID: self, done: make(chan struct{})}
 	p.master = m
 	p.wg.Go(func() { p.attend(cmd, m) })
 	if err == nil {
@@ -104,7 +105,7 @@ func (p *Proxy) reload(ctx context.Context, c Config) error {
 	if err := atomicfile.Write(p.path("servers.state"), []byte(stateFile(states, c)), 0o600); err != nil {
 		return err
 	}
-	if err := signal(p.master.PID, syscall.SIGUSR2); err != nil {
+	if err := process.Signal(p.master.PID, syscall.SIGUSR2); err != nil {
 		return fmt.Errorf("reload haproxy: %w", err)
 	}
 	return p.confirm(ctx, c, before)
@@ -224,15 +225,15 @@ func (p *Proxy) died() int {
 }
 
 // leftovers finds the haproxy processes that run the given file.
-func leftovers(file string) ([]Process, error) {
-	return Processes(func(args []string) bool { return isHAProxy(args) && hasOption(args, "-f", file) })
+func leftovers(file string) ([]process.ID, error) {
+	return process.List(func(args []string) bool { return isHAProxy(args) && hasOption(args, "-f", file) })
 }
 
 // Running finds the masters that were started with the label, also those whose
 // Proxy is no more.
-func Running(label string) ([]Process, error) {
-	found, err := Processes(func(args []string) bool { return isHAProxy(args) && hasOption(args, "-L", label) })
-	return slices.DeleteFunc(found, func(p Process) bool { return p.target() > 0 }), err
+func Running(label string) ([]process.ID, error) {
+	found, err := process.List(func(args []string) bool { return isHAProxy(args) && hasOption(args, "-L", label) })
+	return slices.DeleteFunc(found, func(p process.ID) bool { return !p.Leads() }), err
 }
 
 func isHAProxy(args []string) bool { return len(args) > 0 && filepath.Base(args[0]) == "haproxy" }

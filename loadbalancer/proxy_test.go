@@ -98,7 +98,7 @@ func TestReloadUnderLoadLosesNothing(t *testing.T) {
 		}()
 	}
 	for i := range 6 {
-		c := Config{[]Frontend{l.config.Frontends[0]}}
+		c := Config{Frontends: []Frontend{l.config.Frontends[0]}}
 		c.Frontends[0].Members = c.Frontends[0].Members[:2+i%2]
 		if err := l.Apply(t.Context(), c); err != nil {
 			t.Fatal(err)
@@ -125,7 +125,7 @@ func TestReloadKeepsStatesAndMovesServers(t *testing.T) {
 	l.nodes[0].kill()
 	l.state(t, 7*time.Second, "control-0", false)
 	moved := startAPI(t, "control-1", netip.AddrPortFrom(l.nodes[1].Address.Addr(), 7443))
-	c := Config{[]Frontend{l.config.Frontends[0]}}
+	c := Config{Frontends: []Frontend{l.config.Frontends[0]}}
 	c.Frontends[0].Members = []Member{l.nodes[0].Member, moved.Member, l.nodes[2].Member}
 	if err := l.Apply(t.Context(), c); err != nil {
 		t.Fatal(err)
@@ -146,13 +146,13 @@ func TestMachineConfigOnlyForTheMachineNetwork(t *testing.T) {
 	l := &lab{front: netip.AddrPortFrom(loopback(net, 1), 22623).String()}
 	f := Frontend{Name: "machine-config", Bind: netip.MustParseAddrPort(l.front), Check: CheckMachine, Members: []Member{node.Member}}
 	f.Allow = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
-	l.config = Config{[]Frontend{f}}
+	l.config = Config{Frontends: []Frontend{f}}
 	l.start(t, Options{Binary: binary, RunDir: t.TempDir()})
 	if who, err := l.get(); err == nil {
 		t.Errorf("%s handed its ignition config to 127.0.0.1", who)
 	}
 	f.Allow = append(f.Allow, netip.MustParsePrefix("127.0.0.0/8"))
-	if err := l.Apply(t.Context(), Config{[]Frontend{f}}); err != nil {
+	if err := l.Apply(t.Context(), Config{Frontends: []Frontend{f}}); err != nil {
 		t.Fatal(err)
 	}
 	if who, err := l.get(); who != "control-0" {
@@ -205,7 +205,7 @@ func TestRefusedReloadKeepsTheOld(t *testing.T) {
 	}
 	defer busy.Close()
 	before, _ := os.ReadFile(l.path("haproxy.cfg"))
-	c := Config{append([]Frontend{}, l.config.Frontends...)}
+	c := Config{Frontends: append([]Frontend{}, l.config.Frontends...)}
 	c.Frontends = append(c.Frontends, Frontend{
 		Name: "ingress-https", Bind: netip.MustParseAddrPort(busy.Addr().String()), Check: CheckRouter, Members: l.config.Frontends[0].Members,
 	})
@@ -232,7 +232,7 @@ func TestStartOnBusyPortSaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer busy.Close()
-	c := Config{[]Frontend{{Name: "api", Bind: netip.MustParseAddrPort(busy.Addr().String()), Check: CheckAPI, Members: members("control", "192.0.2.201", 1, 6443)}}}
+	c := Config{Frontends: []Frontend{{Name: "api", Bind: netip.MustParseAddrPort(busy.Addr().String()), Check: CheckAPI, Members: members("control", "192.0.2.201", 1, 6443)}}}
 	_, err = Start(t.Context(), Options{Binary: binary, RunDir: t.TempDir()}, c)
 	if err == nil || !strings.Contains(err.Error(), "frontend api") {
 		t.Errorf("got %v, want haproxy's words about the port", err)

@@ -1,6 +1,7 @@
 package loadbalancer
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -70,11 +71,39 @@ func Render(c Config, env Env) ([]byte, error) {
 	if err := env.validate(); err != nil {
 		return nil, err
 	}
-	data := templates.HAProxyData{MaxConn: env.MaxConn, RunDir: env.RunDir}
-	for i, f := range c.Frontends {
-		data.Frontends = append(data.Frontends, f.data(c.Frontends[:i], env))
+	return templates.HAProxy(templates.HAProxyData{MaxConn: env.MaxConn, RunDir: env.RunDir, Frontends: c.data(env)})
+}
+
+// RenderNginx returns the stream block of an nginx configuration for c. What
+// nginx cannot do is said in it.
+func RenderNginx(c Config) ([]byte, error) {
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("load balancer: %w", err)
 	}
-	return templates.HAProxy(data)
+	return templates.Nginx(c.data(Env{}))
+}
+
+// RenderKeepalived returns the keepalived configuration of hosts that share
+// the address of c's first frontend on the named network interface, each with
+// a haproxy that has its sockets in runDir.
+func RenderKeepalived(c Config, device, runDir string) ([]byte, error) {
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("load balancer: %w", err)
+	}
+	if len(c.Frontends) == 0 {
+		return nil, errors.New("load balancer: no frontend, hence no address to share")
+	}
+	shared := c.Frontends[0].Bind.Addr()
+	bytes := shared.AsSlice()
+	id := max(1, int(bytes[len(bytes)-1]))
+	return templates.Keepalived(templates.KeepalivedData{Interface: device, RouterID: id, Address: shared, RunDir: runDir})
+}
+
+func (c Config) data(env Env) (all []templates.HAProxyFrontend) {
+	for i, f := range c.Frontends {
+		all = append(all, f.data(c.Frontends[:i], env))
+	}
+	return all
 }
 
 func (e Env) validate() error {
@@ -100,7 +129,9 @@ func (f Frontend) data(before []Frontend, env Env) templates.HAProxyFrontend {
 		d.MaxConn = min(k.maxConn, env.MaxConn)
 	}
 	for _, m := range f.Members {
-		d.Servers = append(d.Servers, templates.HAProxyServer{Name: m.Name, Address: m.Address, Track: tracked(f, m, before)})
+		d.Servers = append(d.Servers, templates.HAProxyServer{
+			Name: m.Name, Address: m.Address, Track: tracked(f, m, before), Backup: m.Role == RoleBootstrap,
+		})
 	}
 	return d
 }

@@ -24,7 +24,7 @@ var testEnv = Env{Version: Version{2, 6, 12}, RunDir: "/run/slipway/mycluster.la
 func members(name, first string, n int, port uint16) []Member {
 	var out []Member
 	for i, a := 0, netip.MustParseAddr(first); i < n; i, a = i+1, a.Next() {
-		out = append(out, Member{fmt.Sprintf("%s-%d", name, i), netip.AddrPortFrom(a, port)})
+		out = append(out, Member{Name: fmt.Sprintf("%s-%d", name, i), Address: netip.AddrPortFrom(a, port)})
 	}
 	return out
 }
@@ -52,30 +52,63 @@ var topologies = []struct {
 	{"compact", openshift("192.0.2.210", "192.0.2.0/24", "192.0.2.201", 3, "192.0.2.201", "control", 3)},
 	{"sno", openshift("192.0.2.210", "192.0.2.0/24", "192.0.2.201", 1, "192.0.2.201", "control", 1)},
 	{"v6", openshift("2001:db8::210", "2001:db8::/64", "2001:db8::201", 3, "2001:db8::204", "worker", 2)},
+	{"upi", withBootstrap(openshift("192.0.2.210", "192.0.2.0/24", "192.0.2.201", 3, "192.0.2.204", "worker", 2), "192.0.2.200")},
 	{"empty", Config{}},
+}
+
+// withBootstrap adds the bootstrap host of an installation without an
+// assisted or agent-based installer: API and machine configs come from it
+// until the control plane has its own.
+func withBootstrap(c Config, address string) Config {
+	for i := range c.Frontends[:2] {
+		f := &c.Frontends[i]
+		m := Member{Name: "bootstrap", Address: netip.AddrPortFrom(netip.MustParseAddr(address), f.Bind.Port()), Role: RoleBootstrap}
+		f.Members = append([]Member{m}, f.Members...)
+	}
+	return c
 }
 
 func TestRender(t *testing.T) {
 	for _, tt := range topologies {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := Render(tt.config, testEnv)
-			if err != nil {
-				t.Fatal(err)
-			}
-			golden := filepath.Join("testdata", tt.name+".golden")
-			if *update {
-				if err := os.WriteFile(golden, got, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), string(got)); diff != "" {
-				t.Errorf("-want +got\n%s", diff)
-			}
+			compare(t, tt.name, got, err)
 		})
+	}
+}
+
+func TestRenderForOthers(t *testing.T) {
+	for _, tt := range topologies[:len(topologies)-1] {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := RenderNginx(tt.config)
+			compare(t, tt.name+".nginx", got, err)
+		})
+	}
+	got, err := RenderKeepalived(topologies[0].config, "eth0", "/run/haproxy")
+	compare(t, "ha.keepalived", got, err)
+	if got, err := RenderKeepalived(Config{}, "eth0", "/run/haproxy"); err == nil {
+		t.Errorf("an address for nothing: %s", got)
+	}
+}
+
+// compare compares with a golden file, or writes it.
+func compare(t *testing.T, name string, got []byte, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden := filepath.Join("testdata", name+".golden")
+	if *update {
+		if err := os.WriteFile(golden, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
 	}
 }
 
@@ -145,7 +178,7 @@ func TestCheckQuotesAlerts(t *testing.T) {
 func TestValidate(t *testing.T) {
 	addr := netip.MustParseAddrPort
 	good := func() Frontend {
-		return Frontend{Name: "api", Bind: addr("192.0.2.210:6443"), Check: CheckAPI, Members: []Member{{"control-0", addr("192.0.2.201:6443")}}}
+		return Frontend{Name: "api", Bind: addr("192.0.2.210:6443"), Check: CheckAPI, Members: []Member{{Name: "control-0", Address: addr("192.0.2.201:6443")}}}
 	}
 	tests := []struct {
 		name   string
@@ -160,6 +193,7 @@ func TestValidate(t *testing.T) {
 		{"zone", func(f *Frontend) { f.Bind = addr("[fe80::1%eth0]:6443") }, `address "[fe80::1%eth0]:6443" is not a plain IP address and port`},
 		{"mapped IPv4", func(f *Frontend) { f.Members[0].Address = addr("[::ffff:192.0.2.1]:1") }, `address "[::ffff:192.0.2.1]:1" is not a plain IP address and port`},
 		{"no port", func(f *Frontend) { f.Bind = addr("192.0.2.210:0") }, `address "192.0.2.210:0" is not a plain IP address and port`},
+		{"unknown role", func(f *Frontend) { f.Members[0].Role = "boot" }, `member "control-0": unknown role "boot"`},
 		{"no members", func(f *Frontend) { f.Members = nil }, "no members"},
 		{"unknown check", func(f *Frontend) { f.Check = "tcp" }, `unknown check "tcp"`},
 		{"open machine config server", func(f *Frontend) { f.Check = CheckMachine }, "the machine config server must not be open to anybody: allow the machine network"},
@@ -169,16 +203,16 @@ func TestValidate(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			f := good()
 			tt.change(&f)
-			err := Config{[]Frontend{f}}.Validate()
+			err := Config{Frontends: []Frontend{f}}.Validate()
 			if want := fmt.Sprintf("frontend %q: %s", f.Name, tt.want); err == nil || err.Error() != want {
 				t.Errorf("got  %v\nwant %s", err, want)
 			}
-			if _, err := Render(Config{[]Frontend{f}}, testEnv); err == nil {
+			if _, err := Render(Config{Frontends: []Frontend{f}}, testEnv); err == nil {
 				t.Error("rendered nevertheless")
 			}
 		})
 	}
-	if err := (Config{[]Frontend{good(), good()}}).Validate(); err == nil {
+	if err := (Config{Frontends: []Frontend{good(), good()}}).Validate(); err == nil {
 		t.Error("the same frontend twice is accepted")
 	}
 }
@@ -217,9 +251,9 @@ func FuzzRender(f *testing.F) {
 		}
 		fe := Frontend{Name: name, Bind: netip.AddrPortFrom(a, port), Check: CheckAPI}
 		for i := range int(n) {
-			fe.Members = append(fe.Members, Member{member + strings.Repeat("x", i), netip.AddrPortFrom(a, port)})
+			fe.Members = append(fe.Members, Member{Name: member + strings.Repeat("x", i), Address: netip.AddrPortFrom(a, port)})
 		}
-		out, err := Render(Config{[]Frontend{fe}}, Env{Oldest, dir, 100})
+		out, err := Render(Config{Frontends: []Frontend{fe}}, Env{Oldest, dir, 100})
 		if err != nil {
 			return
 		}

@@ -68,7 +68,7 @@ const statesAnswer = `1
 `
 
 func TestStateFileKeepsWhatIsTheSame(t *testing.T) {
-	c := Config{[]Frontend{{Name: "api", Members: members("control", "192.0.2.201", 3, 6443)}}}
+	c := Config{Frontends: []Frontend{{Name: "api", Members: members("control", "192.0.2.201", 3, 6443)}}}
 	c.Frontends[0].Members[1].Address = netip.MustParseAddrPort("192.0.2.222:6443")
 	want := `1
 # be_id be_name srv_id srv_name srv_addr srv_op_state srv_port srv_use_ssl

@@ -11,9 +11,9 @@ import (
 // Validate reports everything that is wrong with c, joined: names that are
 // not lower-case DNS labels, names or binds used twice, addresses that are not
 // plain literals, frontends that accept on every address of the host, a
-// machine frontend open to anybody, unknown kinds of checks.
+// machine frontend open to anybody, unknown kinds of checks, roles and modes.
 func (c Config) Validate() error {
-	var errs []error
+	errs := []error{c.Mode.validate()}
 	names, binds := map[string]bool{}, map[netip.AddrPort]bool{}
 	for _, f := range c.Frontends {
 		if names[f.Name] || binds[f.Bind] {
@@ -25,6 +25,14 @@ func (c Config) Validate() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func (m Mode) validate() error {
+	switch m {
+	case "", ModeAuto, ModeHAProxy, ModeEmbedded:
+		return nil
+	}
+	return fmt.Errorf("unknown mode %q", m)
 }
 
 func (f Frontend) validate() error {
@@ -39,6 +47,9 @@ func (f Frontend) validate() error {
 		}
 		seen[m.Name] = true
 		errs = append(errs, validName(m.Name), validAddress(m.Address))
+		if m.Role != "" && m.Role != RoleBootstrap {
+			errs = append(errs, fmt.Errorf("member %q: unknown role %q", m.Name, m.Role))
+		}
 	}
 	return errors.Join(errs...)
 }

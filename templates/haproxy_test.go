@@ -8,19 +8,38 @@ import (
 	"time"
 )
 
-// The template must not print a value as it is: each action is control flow or
+// A template must not print a value as it is: each action is control flow or
 // begins with the function of the value's type.
 func TestEveryValueHasAPrinter(t *testing.T) {
 	action := regexp.MustCompile(`\{\{-? *([a-z]*)[^}]*\}\}`)
-	allowed := "range if else end name path addr prefix count port time"
-	actions := action.FindAllStringSubmatch(haproxyText, -1)
-	if len(actions) < 30 || len(actions) != strings.Count(haproxyText, "{{") {
-		t.Fatalf("%d actions found in %d", len(actions), strings.Count(haproxyText, "{{"))
-	}
-	for _, a := range actions {
-		if a[1] == "" || !strings.Contains(" "+allowed+" ", " "+a[1]+" ") {
-			t.Errorf("%s prints without a type", a[0])
+	allowed := "range if else end name path device addr ip prefix count port time"
+	for name, text := range map[string]string{"haproxy": haproxyText, "nginx": nginxText, "keepalived": keepalivedText} {
+		actions := action.FindAllStringSubmatch(text, -1)
+		if len(actions) < 4 || len(actions) != strings.Count(text, "{{") {
+			t.Fatalf("%s: %d actions found in %d", name, len(actions), strings.Count(text, "{{"))
 		}
+		for _, a := range actions {
+			if a[1] == "" || !strings.Contains(" "+allowed+" ", " "+a[1]+" ") {
+				t.Errorf("%s: %s prints without a type", name, a[0])
+			}
+		}
+	}
+}
+
+func TestKeepalivedRefuses(t *testing.T) {
+	good := KeepalivedData{Interface: "eth0", RouterID: 210, Address: netip.MustParseAddr("192.0.2.210"), RunDir: "/run/haproxy"}
+	if _, err := Keepalived(good); err != nil {
+		t.Fatal(err)
+	}
+	bad := good
+	bad.Interface = "eth0\n}"
+	if _, err := Keepalived(bad); err == nil {
+		t.Error("a newline in the interface is accepted")
+	}
+	bad = good
+	bad.Address = netip.MustParseAddr("fe80::1%x y")
+	if _, err := Keepalived(bad); err == nil {
+		t.Error("a zone is accepted")
 	}
 }
 

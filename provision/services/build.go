@@ -21,6 +21,7 @@ type View struct {
 	Nodes    []Node
 	Upstream []netip.Addr // DNS servers for foreign names, may be empty
 	Serial   uint64
+	Balancer loadbalancer.Mode // which one; empty: ModeAuto
 }
 
 // A Node is a node of a [View].
@@ -177,7 +178,7 @@ func (v View) balancer() loadbalancer.Config {
 	// The machine config server hands out the pull secret: machines only.
 	machine := frontend("machine-config", 22623, loadbalancer.CheckMachine, control)
 	machine.Allow = v.networks()
-	return loadbalancer.Config{Frontends: []loadbalancer.Frontend{
+	return loadbalancer.Config{Mode: v.Balancer, Frontends: []loadbalancer.Frontend{
 		frontend("api", 6443, loadbalancer.CheckAPI, control),
 		machine,
 		frontend("ingress-https", 443, loadbalancer.CheckRouter, routers),

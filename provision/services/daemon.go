@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/slipway-project/slipway/internal/process"
 	"github.com/slipway-project/slipway/loadbalancer"
 )
 
@@ -37,8 +38,8 @@ type Handle struct {
 	RunDir    string `json:"run_dir"`
 }
 
-func (h Handle) process() loadbalancer.Process {
-	return loadbalancer.Process{PID: h.PID, Start: h.StartTime}
+func (h Handle) id() process.ID {
+	return process.ID{PID: h.PID, Start: h.StartTime}
 }
 
 // endTime is what a process gets between SIGTERM and SIGKILL.
@@ -84,7 +85,7 @@ func spawn(o StartOptions, log *os.File) (Handle, <-chan struct{}, error) {
 	if err := cmd.Start(); err != nil {
 		return Handle{}, nil, err
 	}
-	p, err := loadbalancer.Identify(cmd.Process.Pid)
+	p, err := process.Identify(cmd.Process.Pid)
 	exited := make(chan struct{})
 	go func() {
 		cmd.Wait()
@@ -124,7 +125,7 @@ func lastWords(log *os.File, start int64) string {
 // such ones run or left. It looks at arguments of processes only, so it works
 // after the state was lost.
 func Find(owner string) ([]Handle, error) {
-	serves, err := loadbalancer.Processes(func(args []string) bool { return isServe(args, owner) })
+	serves, err := process.List(func(args []string) bool { return isServe(args, owner) })
 	if err != nil {
 		return nil, err
 	}
@@ -159,12 +160,12 @@ func option(args []string, name string) string {
 }
 
 // Alive reports whether h still runs.
-func Alive(h Handle) bool { return h.process().Alive() }
+func Alive(h Handle) bool { return h.id().Alive() }
 
 // Stop ends h: SIGTERM, after 10 s or when ctx ends SIGKILL; and then the
 // haproxy it may have left. What is gone already is no error.
 func Stop(ctx context.Context, h Handle) error {
-	if err := h.process().End(ctx, endTime); err != nil {
+	if err := h.id().End(ctx, endTime); err != nil {
 		return fmt.Errorf("stop slipway serve: %w", err)
 	}
 	left, err := loadbalancer.Running(h.Owner)

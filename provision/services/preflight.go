@@ -11,6 +11,7 @@ import (
 
 	"github.com/slipway-project/slipway/internal/hint"
 	"github.com/slipway-project/slipway/internal/portholder"
+	"github.com/slipway-project/slipway/internal/process"
 	"github.com/slipway-project/slipway/loadbalancer"
 	"github.com/slipway-project/slipway/provision/provider"
 )
@@ -85,7 +86,7 @@ func heldBy(owner string, p port) bool {
 	if !ok {
 		return false
 	}
-	holder, err := loadbalancer.Identify(pid)
+	holder, err := process.Identify(pid)
 	args := holder.Args()
 	return err == nil && (isServe(args, owner) || option(args, "-L") == owner)
 }

@@ -1,4 +1,4 @@
-package loadbalancer
+package process
 
 import (
 	"bytes"
@@ -13,22 +13,22 @@ import (
 	"time"
 )
 
-// A Process is one process of this host, told apart from a later one that got
-// the same id by when it started. It needs /proc of Linux; elsewhere no
+// An ID names one process of this host, told apart from a later one that got
+// the same number by when it started. It needs /proc of Linux; elsewhere no
 // process is ever found.
-type Process struct {
+type ID struct {
 	PID   int    `json:"pid"`
 	Start string `json:"start"` // clock ticks since boot: field 22 of /proc/PID/stat, proc(5)
 }
 
 // Identify returns the process that has pid now.
-func Identify(pid int) (Process, error) {
+func Identify(pid int) (ID, error) {
 	start, _, err := stat(pid)
-	return Process{pid, start}, err
+	return ID{pid, start}, err
 }
 
 // Alive reports whether p still runs; a zombie does not.
-func (p Process) Alive() bool {
+func (p ID) Alive() bool {
 	start, state, err := stat(p.PID)
 	return err == nil && start == p.Start && state != "Z" && state != "X"
 }
@@ -52,7 +52,7 @@ func procPath(pid int, file string) string {
 }
 
 // Args returns the arguments p was started with; nil when it is gone.
-func (p Process) Args() []string {
+func (p ID) Args() []string {
 	b, err := os.ReadFile(procPath(p.PID, "cmdline"))
 	if err != nil || len(b) == 0 || !p.Alive() {
 		return nil
@@ -60,14 +60,14 @@ func (p Process) Args() []string {
 	return strings.Split(strings.TrimSuffix(string(b), "\x00"), "\x00")
 }
 
-// Processes returns the processes of our user, in our network namespace, whose
+// List returns the processes of our user, in our network namespace, whose
 // arguments match says yes to, in the order of their ids.
-func Processes(match func(args []string) bool) ([]Process, error) {
+func List(match func(args []string) bool) ([]ID, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil, fmt.Errorf("list processes: %w", err)
 	}
-	var found []Process
+	var found []ID
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
 		if err != nil || !ours(pid) {
@@ -97,11 +97,11 @@ func ours(pid int) bool {
 // End ends p: SIGTERM, and after grace, or when ctx ends first, SIGKILL to its
 // whole group if it leads one. Nothing is sent unless p is still the process
 // it was. It returns when p is gone.
-func (p Process) End(ctx context.Context, grace time.Duration) error {
+func (p ID) End(ctx context.Context, grace time.Duration) error {
 	if !p.Alive() {
 		return nil
 	}
-	if err := signal(p.PID, syscall.SIGTERM); err != nil {
+	if err := Signal(p.PID, syscall.SIGTERM); err != nil {
 		return fmt.Errorf("end process %d: %w", p.PID, err)
 	}
 	if p.gone(ctx, grace) {
@@ -110,7 +110,7 @@ func (p Process) End(ctx context.Context, grace time.Duration) error {
 	if !p.Alive() {
 		return nil
 	}
-	if err := signal(p.target(), syscall.SIGKILL); err != nil {
+	if err := Signal(p.target(), syscall.SIGKILL); err != nil {
 		return fmt.Errorf("kill process %d: %w", p.PID, err)
 	}
 	if !p.gone(context.WithoutCancel(ctx), 2*time.Second) {
@@ -120,16 +120,22 @@ func (p Process) End(ctx context.Context, grace time.Duration) error {
 }
 
 // target is what kill(2) takes for p's group when p leads it, else for p.
-func (p Process) target() int {
-	if group, err := syscall.Getpgid(p.PID); err == nil && group == p.PID {
+func (p ID) target() int {
+	if p.Leads() {
 		return -p.PID
 	}
 	return p.PID
 }
 
-// signal is kill(2) for one process or one group, never for our own group (0)
+// Leads reports whether p leads a process group.
+func (p ID) Leads() bool {
+	group, err := syscall.Getpgid(p.PID)
+	return err == nil && group == p.PID
+}
+
+// Signal is kill(2) for one process or one group, never for our own group (0)
 // or for everybody (-1). A target that is gone is no error.
-func signal(target int, s syscall.Signal) error {
+func Signal(target int, s syscall.Signal) error {
 	if target == 0 || target == -1 {
 		return fmt.Errorf("signal %s: no process", s)
 	}
@@ -139,31 +145,18 @@ func signal(target int, s syscall.Signal) error {
 	return nil
 }
 
-func (p Process) gone(ctx context.Context, within time.Duration) bool {
+// gone looks every 20 ms whether p has ended.
+func (p ID) gone(ctx context.Context, within time.Duration) bool {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	return until(ctx, func() error {
-		if p.Alive() {
-			return errors.New("alive")
-		}
-		return nil
-	}) == nil
-}
-
-// until asks again every 20 ms until done says nil; when ctx ends first it
-// returns what was still wrong, and why it stopped.
-func until(ctx context.Context, done func() error) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for {
-		err := done()
-		if err == nil {
-			return nil
-		}
+	for p.Alive() {
 		select {
 		case <-ctx.Done():
-			return errors.Join(err, context.Cause(ctx))
+			return false
 		case <-tick.C:
 		}
 	}
+	return true
 }

@@ -1,0 +1,3 @@
+// Package process finds processes of this host by their arguments, tells them
+// apart from later ones with the same number, and ends them.
+package process
