@@ -31,8 +31,8 @@ func (p *Project) located(n spec.Node) spec.Node {
 	return n
 }
 
-// nodes are the planned ones, located.
-func (p *Project) nodes() []spec.Node {
+// Nodes are the planned ones, with the addresses by DHCP that are known.
+func (p *Project) Nodes() []spec.Node {
 	nodes := make([]spec.Node, len(p.cluster.Nodes))
 	for i, n := range p.cluster.Nodes {
 		nodes[i] = p.located(n)
@@ -61,7 +61,7 @@ func (r *run) learnFromHosts(ctx context.Context, hosts []installer.HostProgress
 // may have been given another address than the live one.
 func (r *run) learnFromNodes(ctx context.Context, nodes []kube.Node) error {
 	seen := map[string]netip.Addr{}
-	for _, n := range r.nodes() {
+	for _, n := range r.Nodes() {
 		i := slices.IndexFunc(nodes, func(k kube.Node) bool { return k.Name == n.Full })
 		if i >= 0 && len(nodes[i].Addresses) > 0 && !slices.Contains(nodes[i].Addresses, n.Address) {
 			seen[n.Name] = nodes[i].Addresses[0]
@@ -101,7 +101,7 @@ func (r *run) doubt(n spec.Node, a netip.Addr) {
 	if a == r.cluster.Services.Address {
 		r.once(fmt.Sprintf("%s got the address %s by DHCP, which is that of the services: take it out of the DHCP server's range", n.Name, a))
 	}
-	for _, other := range r.nodes() {
+	for _, other := range r.Nodes() {
 		if other.Name != n.Name && other.Address == a {
 			r.once(fmt.Sprintf("%s and %s have the same address %s: a static address lies within the DHCP server's range", n.Name, other.Name, a))
 		}

@@ -122,7 +122,7 @@ func (p *Project) dnsQuestions(search []string) []probe.Question {
 		{Name: "random.apps." + zone, Type: kind, Want: at.String()},
 		pointer(at, api, internal),
 	}...)
-	for _, n := range p.nodes() {
+	for _, n := range p.Nodes() {
 		if n.DHCP() {
 			continue // nobody knows it yet
 		}

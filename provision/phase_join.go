@@ -114,7 +114,7 @@ func (r *run) explainJoin(ctx context.Context, report kube.Report, err error) er
 	if err == nil {
 		return errors.New(strings.Join(report.Wrong, "; "))
 	}
-	for _, n := range r.nodes() {
+	for _, n := range r.Nodes() {
 		if n.Role == spec.ControlPlane && !n.DHCP() && r.answers(ctx, n.Address) {
 			return fmt.Errorf("the API answers on %s but not through the load balancer at %s: %w", n.Name, r.cluster.Services.Address, err)
 		}

@@ -51,7 +51,7 @@ func (p *Project) Status(ctx context.Context) (Status, error) {
 	s := Status{Cluster: p.cluster.FullName(), Created: doc.Created, Ready: doc.Ready, Wrong: []string{}}
 	s.Services = p.servicesStatus(ctx)
 	report := p.apiStatus(ctx, &s)
-	for _, n := range p.nodes() {
+	for _, n := range p.Nodes() {
 		s.Nodes = append(s.Nodes, nodeStatus(n, ms, report.Nodes))
 	}
 	s.State = stateOf(s, len(ms), report)

@@ -146,7 +146,7 @@ func (r *run) result(report kube.Report) Result {
 	for _, n := range report.Nodes {
 		ready[n.Name] = n.Ready
 	}
-	for _, n := range r.nodes() {
+	for _, n := range r.Nodes() {
 		result.Nodes = append(result.Nodes, NodeResult{Name: n.Name, Role: string(n.Role), Address: addressOf(n), Ready: ready[n.Full]})
 	}
 	return result

@@ -91,7 +91,7 @@ func (p *Project) wantServices(serial uint64) services.Document {
 			view.Others = append(view.Others, other)
 		}
 	}
-	for _, n := range p.nodes() {
+	for _, n := range p.Nodes() {
 		view.Nodes = append(view.Nodes, services.Node{Name: n.Name, Full: n.Full,
 			ControlPlane: n.Role == spec.ControlPlane, Address: n.Address})
 	}
