@@ -3,10 +3,10 @@ package spec
 import "net/netip"
 
 // allot gives an address to each node of the machines blocks that name none:
-// the first free ones after the services address (from the first of the
-// network when that lies elsewhere), control plane first, then in the order
-// of the blocks. Free is what is in the network and neither its gateway nor
-// written anywhere in the spec. The result depends on nothing but the spec.
+// the first free ones of its network, after the services address when that
+// lies in it, control plane first, then in the order of the blocks. Free is
+// what is in the network and neither its gateway nor written anywhere in the
+// spec. The result depends on nothing but the spec.
 func (l *loader) allot(clusters []*cluster) {
 	taken := map[netip.Addr]bool{}
 	for _, c := range clusters {
@@ -16,41 +16,59 @@ func (l *loader) allot(clusters []*cluster) {
 		}
 	}
 	for _, c := range clusters {
-		if c.Network.CIDR.IsValid() && c.Services.Address.IsValid() {
-			l.allotCluster(c, taken)
+		if c.Services.Address.IsValid() {
+			a := &allotment{l, c, taken, map[*network]netip.Addr{}, map[*machines]bool{}}
+			a.cluster()
 		}
 	}
 }
 
-func (l *loader) allotCluster(c *cluster, taken map[netip.Addr]bool) {
-	next := c.Services.Address
-	if !c.Network.CIDR.Contains(next) {
-		next = c.Network.CIDR.Addr()
-	}
+// An allotment gives addresses to the nodes of one cluster.
+type allotment struct {
+	l     *loader
+	c     *cluster
+	taken map[netip.Addr]bool
+	last  map[*network]netip.Addr // given in that network
+	full  map[*machines]bool      // told already
+}
+
+func (a *allotment) cluster() {
 	for _, role := range []Role{ControlPlane, Worker} {
-		for _, m := range c.machines {
-			if m.role == role && m.raw.Addresses == nil {
-				next = l.allotBlock(c, m, next, taken)
+		for _, m := range a.c.machines {
+			for i, n := range m.nodes {
+				if n.Role == role && n.free && n.net != nil && n.net.CIDR.IsValid() && !a.full[m] {
+					a.node(m, i, n)
+				}
 			}
 		}
 	}
 }
 
-// allotBlock returns the last address it gave.
-func (l *loader) allotBlock(c *cluster, m *machines, last netip.Addr, taken map[netip.Addr]bool) netip.Addr {
-	for i, n := range m.nodes {
-		next := last.Next()
-		for taken[next] || next == c.Network.Gateway {
-			next = next.Next()
-		}
-		if c.Network.unfit(next) != "" {
-			l.errorf(m.raw.Range, "Not enough addresses", "%s needs %d addresses, and %s has %d free after %s. Write addresses = %s in this block.",
-				m, len(m.nodes), c.Network.CIDR, i, c.Services.Address, addressesExample)
-			return last
-		}
-		n.Address, taken[next], last = next, true, next
+// start is the address that free ones are looked for behind.
+func (a *allotment) start(n *network) netip.Addr {
+	if last, ok := a.last[n]; ok {
+		return last
 	}
-	return last
+	if n.CIDR.Contains(a.c.Services.Address) {
+		return a.c.Services.Address
+	}
+	return n.CIDR.Addr()
+}
+
+func (a *allotment) node(m *machines, i int, n *node) {
+	begin := a.start(n.net)
+	next := begin.Next()
+	for a.taken[next] || next == n.net.Gateway {
+		next = next.Next()
+	}
+	if n.net.unfit(next) != "" {
+		a.full[m] = true
+		delete(a.last, n.net)
+		a.l.errorf(m.raw.Range, "Not enough addresses", "%s needs %d addresses, and %s has %d free after %s. Write addresses = %s in this block.",
+			m, len(m.nodes), n.net.CIDR, i, a.start(n.net), addressesExample)
+		return
+	}
+	n.Address, a.taken[next], a.last[n.net] = next, true, next
 }
 
 // each visits the nodes in the order they are written.

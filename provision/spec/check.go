@@ -3,20 +3,24 @@ package spec
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 )
 
 // check looks at what single blocks cannot know.
 func (l *loader) check(clusters []*cluster) {
-	unique := &uniqueness{l, map[netip.Addr]use{}, map[string]use{}}
+	unique := &uniqueness{l: l, addresses: map[netip.Addr]use{}, macs: map[string]use{}}
 	for _, c := range clusters {
 		l.checkServices(c)
-		l.checkGateway(c)
-		l.checkBlocks(c)
+		l.checkGateways(c)
+		l.checkUpstream(c)
+		l.checkLabels(c)
+		l.checkRelease(c)
 		l.checkTopology(c)
 		unique.cluster(c)
 	}
+	l.checkZones(clusters)
 }
 
 func (l *loader) checkServices(c *cluster) {
@@ -28,25 +32,42 @@ func (l *loader) checkServices(c *cluster) {
 	switch {
 	case why == "":
 	case !c.Network.CIDR.Contains(addr):
-		l.errorf(c.Services.Range, "Services outside of the network", "%s %s. Nodes reach DNS and load balancer through their gateway; see that it routes there, or write an address in %s.", addr, why, c.Network.CIDR)
-		l.diags[len(l.diags)-1].Severity = hcl.DiagWarning
+		l.warnf(c.Services.Range, "Services outside of the network", "%s %s. Nodes reach DNS and load balancer through their gateway; see that it routes there, or write an address in %s.", addr, why, c.Network.CIDR)
 	default:
 		l.errorf(c.Services.Range, "Invalid services address", "%s %s. Write a free address in %s.", addr, why, c.Network.CIDR)
 	}
 }
 
-// checkGateway wants a gateway where nodes have static addresses, once for
-// each network.
-func (l *loader) checkGateway(c *cluster) {
-	n := c.network
-	if n == nil || n.raw.Gateway != nil || !n.CIDR.IsValid() || n.asked {
-		return
+// checkGateways wants a gateway wherever nodes have static addresses, once
+// for each network.
+func (l *loader) checkGateways(c *cluster) {
+	for n := range c.each {
+		if net := n.net; net != nil && !net.asked && net.raw.Gateway == nil && net.CIDR.IsValid() && (n.free || n.Address.IsValid()) {
+			net.asked = true
+			l.errorf(net.Range, "Missing gateway", "Nodes with static addresses need a way out. Write gateway = \"%s\" (your router's address) in this block.", net.CIDR.Addr().Next())
+		}
 	}
-	n.asked = true
-	l.errorf(n.Range, "Missing gateway", "Nodes with static addresses need a way out. Write gateway = \"%s\" (your router's address) in this block.", n.CIDR.Addr().Next())
 }
 
-func (l *loader) checkBlocks(c *cluster) {
+// checkUpstream warns of a cluster whose nodes find no name but its own.
+func (l *loader) checkUpstream(c *cluster) {
+	n := c.network
+	if n == nil || n.warned || n.raw.Gateway != nil || n.raw.Upstream != nil || n.asked || c.Services.DNS.Mode != DNSEmbedded {
+		return
+	}
+	n.warned = true
+	l.warnf(n.Range, "Missing upstream", "Nodes ask the services address for names, also for those of registries, and nobody is named whom it could ask in turn. Write upstream = [\"%s\"] or gateway in this block.", firstOf(n.Network))
+}
+
+func firstOf(n Network) netip.Addr {
+	if !n.CIDR.IsValid() {
+		return netip.AddrFrom4([4]byte{192, 0, 2, 1})
+	}
+	return n.CIDR.Addr().Next()
+}
+
+// checkLabels finds machines blocks with the same label.
+func (l *loader) checkLabels(c *cluster) {
 	first := map[string]*machines{}
 	for _, m := range c.machines {
 		if before := first[m.raw.Label]; before != nil {
@@ -75,6 +96,7 @@ func (l *loader) checkTopology(c *cluster) {
 	case control == 1 && workers > 0:
 		l.errorf(c.controlAt(), "Invalid control plane", "One control plane node makes a single-node cluster, which has no workers; this has %d. Write count = 3, or remove the workers.", workers)
 	}
+	l.checkLargeControlPlane(c, control, c.controlAt())
 	l.checkHardware(c, control == 1)
 }
 
@@ -87,13 +109,30 @@ func (c *cluster) uncounted() bool {
 // controlAt is where the size of the control plane is written.
 func (c *cluster) controlAt() hcl.Range {
 	for _, m := range c.machines {
-		switch {
-		case m.role != ControlPlane:
-		case m.raw.Count != nil:
-			return m.raw.Count.Expr.Range()
-		case m.raw.Addresses != nil:
-			return m.raw.Addresses.Expr.Range()
+		if source := m.raw.source(); m.controls() && source != nil {
+			return source.Expr.Range()
 		}
 	}
 	return c.Range
+}
+
+// controls reports whether m has nodes of the control plane, or would have.
+func (m *machines) controls() bool {
+	if len(m.nodes) == 0 {
+		return m.role == ControlPlane
+	}
+	return slices.ContainsFunc(m.nodes, func(n *node) bool { return n.Role == ControlPlane })
+}
+
+// checkZones refuses a cluster whose names lie below the wildcard record of
+// another one, which would answer for them.
+func (l *loader) checkZones(clusters []*cluster) {
+	for _, c := range clusters {
+		for _, other := range clusters {
+			apps := "apps." + other.FullName()
+			if c.Domain != "" && other.Domain != "" && (c.FullName() == apps || strings.HasSuffix(c.FullName(), "."+apps)) {
+				l.errorf(c.raw.Domain.Expr.Range(), "Invalid domain", "*.%s is a record of cluster %s and answers for all names of %s. Write another domain.", apps, other.Name, c.FullName())
+			}
+		}
+	}
 }

@@ -16,10 +16,13 @@ type rawCluster struct {
 	PullSecret *hcl.Attribute `hcl:"pull_secret,optional"`
 	Provider   *hcl.Attribute `hcl:"provider,optional"`
 	Network    *hcl.Attribute `hcl:"network,optional"`
+	TTL        *hcl.Attribute `hcl:"ttl,optional"`
+	Protect    *hcl.Attribute `hcl:"protect,optional"`
 	SSH        *rawSSH        `hcl:"ssh,block"`
 	Installers []rawInstaller `hcl:"installer,block"`
 	Services   *rawServices   `hcl:"services,block"`
 	Machines   []rawMachines  `hcl:"machines,block"`
+	Checks     []rawCheck     `hcl:"check,block"`
 }
 
 type rawSSH struct {
@@ -76,7 +79,7 @@ func (l *loader) judge(validate Validate, name string, body hcl.Body) {
 	}
 }
 
-func (l *loader) clusters(blocks hcl.Blocks, providers []Provider, networks []*network) []*cluster {
+func (l *loader) clusters(blocks hcl.Blocks, providers []Provider) []*cluster {
 	if len(blocks) == 0 && !l.diags.HasErrors() {
 		l.diags = append(l.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Missing cluster",
 			Detail: "The spec has no cluster block. Write cluster \"mycluster\" { ... }; examples/ has specs to start from."})
@@ -86,7 +89,7 @@ func (l *loader) clusters(blocks hcl.Blocks, providers []Provider, networks []*n
 		c := &cluster{Cluster: Cluster{Name: b.Labels[0], Range: b.DefRange, SSH: SSH{User: "core"}}}
 		l.diags = append(l.diags, gohcl.DecodeBody(b.Body, nil, &c.raw)...)
 		l.named("cluster", c.Name, maxCluster, b.LabelRanges[0])
-		l.cluster(c, providers, networks)
+		l.cluster(c, providers)
 		list = append(list, c)
 	}
 	l.allot(list)
@@ -97,7 +100,7 @@ func (l *loader) clusters(blocks hcl.Blocks, providers []Provider, networks []*n
 	return list
 }
 
-func (l *loader) cluster(c *cluster, providers []Provider, networks []*network) {
+func (l *loader) cluster(c *cluster, providers []Provider) {
 	if !l.missing(c.raw.Domain, c.Range, "domain", `"lab.test"`) {
 		c.Domain, _ = l.domain(c.raw.Domain)
 	}
@@ -108,10 +111,13 @@ func (l *loader) cluster(c *cluster, providers []Provider, networks []*network) 
 	l.ssh(c)
 	l.installer(c)
 	l.services(c)
-	l.place(c, providers, networks)
+	l.place(c, providers)
 	for i := range c.raw.Machines {
 		c.machines = append(c.machines, l.machines(c, &c.raw.Machines[i]))
 	}
+	c.TTL, _ = l.duration(c.raw.TTL, `"8h"`)
+	c.Protect, _ = l.boolean(c.raw.Protect)
+	l.checkBlocks(c)
 }
 
 func (l *loader) pullSecret(c *cluster) {
@@ -186,7 +192,7 @@ func (l *loader) services(c *cluster) {
 
 // place finds the provider and the network of c: the ones it names, or the
 // only ones there are.
-func (l *loader) place(c *cluster, providers []Provider, networks []*network) {
+func (l *loader) place(c *cluster, providers []Provider) {
 	var labels []string
 	for _, p := range providers {
 		labels = append(labels, p.Label)
@@ -195,11 +201,11 @@ func (l *loader) place(c *cluster, providers []Provider, networks []*network) {
 		c.Provider = providers[i]
 	}
 	labels = nil
-	for _, n := range networks {
+	for _, n := range l.nets {
 		labels = append(labels, n.Label)
 	}
 	if i := l.choose(c, "network", `"lan" { cidr = "192.0.2.0/24" }`, c.raw.Network, labels); i >= 0 {
-		c.network, c.Network = networks[i], networks[i].Network
+		c.network, c.Network = l.nets[i], l.nets[i].Network
 	}
 }
 
@@ -233,7 +239,9 @@ func (c *cluster) gather() {
 		for _, m := range c.machines {
 			for _, n := range m.nodes {
 				if n.Role == role {
-					n.Network, n.Spread = c.Network, SpreadNode
+					if n.net != nil {
+						n.Network = n.net.Network
+					}
 					c.Nodes = append(c.Nodes, n.Node)
 				}
 			}

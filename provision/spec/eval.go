@@ -5,11 +5,10 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 )
 
-// A definition is a local or a secret: something expressions refer to.
+// A definition is a local, a variable or a secret: something expressions refer to.
 type definition struct {
 	name string // local.lan
 	at   hcl.Range
@@ -25,21 +24,30 @@ type evaluation struct {
 	path        []string // being worked out now
 }
 
-// evaluate returns the context of all other expressions in the spec. A
-// definition that failed is unknown in it.
-func (l *loader) evaluate(blocks hcl.Blocks, dir string) *hcl.EvalContext {
+// define makes the context of all other expressions in the spec. A definition
+// that failed is unknown in it.
+func (l *loader) define(blocks hcl.Blocks, dir string) {
 	e := &evaluation{definitions: map[string]*definition{}, values: map[string]cty.Value{}}
 	e.ctx = &hcl.EvalContext{Functions: functions(dir)}
 	l.defineLocals(e, blocks.OfType("locals"))
 	for _, b := range blocks.OfType("secret") {
 		e.define(l.secretBlock(b))
 	}
+	var declared []string
+	for _, b := range blocks.OfType("variable") {
+		e.define(l.variableBlock(b))
+		declared = append(declared, b.Labels[0])
+	}
+	l.readGiven(declared)
 	names := sorted(e.definitions)
 	for _, name := range names {
 		e.resolve(name)
 	}
 	l.diags = append(l.diags, e.diags...)
-	return e.context(names)
+	l.ctx, l.whole = e.context(names), true
+	for _, name := range names { // also where there is no syntax tree to look at
+		l.checkReferences(e.definitions[name].uses)
+	}
 }
 
 func sorted[V any](m map[string]V) []string {
@@ -118,16 +126,17 @@ func (e *evaluation) cycle(d *definition, names []string) {
 
 // context holds the values of names, as far as they are worked out.
 func (e *evaluation) context(names []string) *hcl.EvalContext {
-	locals, secrets := map[string]cty.Value{}, map[string]cty.Value{}
+	known := map[string]map[string]cty.Value{"var": {}, "local": {}, "secret": {}}
 	for _, name := range names {
 		kind, rest, _ := strings.Cut(name, ".")
-		if v, ok := e.values[name]; ok && kind == "local" {
-			locals[rest] = v
-		} else if ok {
-			secrets[rest] = v
+		if v, ok := e.values[name]; ok {
+			known[kind][rest] = v
 		}
 	}
-	variables := map[string]cty.Value{"local": cty.ObjectVal(locals), "secret": cty.ObjectVal(secrets)}
+	variables := map[string]cty.Value{}
+	for kind, values := range known {
+		variables[kind] = cty.ObjectVal(values)
+	}
 	return &hcl.EvalContext{Variables: variables, Functions: e.ctx.Functions}
 }
 
@@ -145,56 +154,4 @@ func refers(t hcl.Traversal) string {
 		}
 	}
 	return t.RootName()
-}
-
-// checkReferences looks at every reference in the files, also in bodies that
-// are decoded elsewhere, where the error would come late and without advice.
-// (A file in JSON has no syntax tree to look at: hcl itself reports there.)
-func (l *loader) checkReferences() {
-	for _, file := range l.files {
-		if body, ok := file.Body.(*hclsyntax.Body); ok {
-			l.checkBody(body)
-		}
-	}
-}
-
-func (l *loader) checkBody(body *hclsyntax.Body) {
-	for _, a := range body.Attributes {
-		for _, t := range a.Expr.Variables() {
-			l.checkReference(t)
-		}
-		l.refuseEnv(a.Expr)
-	}
-	for _, b := range body.Blocks {
-		l.checkBody(b.Body)
-	}
-}
-
-// referencef is errorf for what makes expressions fail wherever they are evaluated.
-func (l *loader) referencef(at hcl.Range, summary, format string, args ...any) {
-	l.errorf(at, summary, format, args...)
-	l.diags[len(l.diags)-1].Extra = reference{}
-}
-
-func (l *loader) checkReference(t hcl.Traversal) {
-	root, name, _ := strings.Cut(refers(t), ".")
-	known, isRoot := l.ctx.Variables[root]
-	switch {
-	case !isRoot:
-		l.referencef(t.SourceRange(), "Unknown reference", "There is no %q. Expressions refer to local.NAME and secret.NAME.", root)
-	case name == "":
-		l.referencef(t.SourceRange(), "Incomplete reference", "Write which one: %s.NAME. %s", root, didYouMean("", sorted(known.AsValueMap())))
-	case !known.Type().HasAttribute(name):
-		l.referencef(t.SourceRange(), "Unknown reference", "There is no %s named %q. %s", root, name, didYouMean(name, sorted(known.AsValueMap())))
-	}
-}
-
-// refuseEnv looks for calls of env(), which other tools have.
-func (l *loader) refuseEnv(expr hclsyntax.Expression) {
-	hclsyntax.VisitAll(expr, func(n hclsyntax.Node) hcl.Diagnostics {
-		if call, ok := n.(*hclsyntax.FunctionCallExpr); ok && call.Name == "env" {
-			l.referencef(call.Range(), "No env function", "A plan must not depend on the environment. Declare secret \"x\" { env = \"NAME\" } and write secret.x.")
-		}
-		return nil
-	})
 }

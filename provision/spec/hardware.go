@@ -17,20 +17,20 @@ var (
 
 func (l *loader) checkHardware(c *cluster, single bool) {
 	for _, m := range c.machines {
-		switch {
-		case len(m.nodes) == 0:
-		case m.role == Worker:
-			l.checkMinimum(m, workerMinimum)
-		case single:
-			l.checkMinimum(m, singleMinimum)
-		default:
-			l.checkMinimum(m, controlMinimum)
+		for _, n := range m.nodes {
+			switch {
+			case n.Role == Worker:
+				l.checkMinimum(m, n, workerMinimum)
+			case single:
+				l.checkMinimum(m, n, singleMinimum)
+			default:
+				l.checkMinimum(m, n, controlMinimum)
+			}
 		}
 	}
 }
 
-func (l *loader) checkMinimum(m *machines, least minimum) {
-	n := m.nodes[0]
+func (l *loader) checkMinimum(m *machines, n *node, least minimum) {
 	l.atLeast(m.raw.CPUs, n.CPUs, least.cpus, "vCPU", least.what)
 	l.atLeast(m.raw.Memory, n.Memory, least.memory, "MiB", least.what)
 	l.atLeast(m.raw.Disk, n.Disk, least.disk, "GiB", least.what)

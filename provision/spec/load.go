@@ -19,13 +19,19 @@ type Options struct {
 	// Override is a further file whose blocks have the shapes of the spec's.
 	// Attributes in its provider, network and cluster blocks replace those of
 	// the spec's block with the same labels, nested blocks likewise; a secret
-	// block replaces the spec's whole, or is added. It has no locals.
+	// block replaces the spec's whole, or is added. It has no locals and no
+	// variables.
 	Override string
 	// WorkDir is what relative paths start from; empty: the working directory.
 	WorkDir string
 	// Stdin is read for the path "-"; nil: empty.
 	Stdin io.Reader
-	// LookupEnv looks up a secret's environment variable; nil: os.LookupEnv.
+	// Vars are values of variables, NAME=VALUE. They win over VarFiles, of
+	// which later ones win over earlier ones, and these over the environment.
+	Vars     []string
+	VarFiles []string
+	// LookupEnv looks up an environment variable, of a secret or of a variable
+	// (SLIPWAY_VAR_NAME, and what its env names); nil: os.LookupEnv.
 	LookupEnv func(string) (string, bool)
 	// Home returns the directory that ~ stands for; nil: os.UserHomeDir.
 	Home func() string
@@ -71,6 +77,8 @@ type loader struct {
 	files    map[string]*hcl.File
 	spec     []hcl.Body
 	override hcl.Body // nil: none
+	values   map[string]given
+	nets     []*network
 }
 
 func newLoader(opts Options) *loader {
@@ -152,6 +160,7 @@ func (l *loader) root(paths []string) string {
 }
 
 var rootSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
+	{Type: "variable", LabelNames: []string{"name"}},
 	{Type: "locals"},
 	{Type: "secret", LabelNames: []string{"name"}},
 	{Type: "provider", LabelNames: []string{"type", "name"}},
@@ -162,13 +171,13 @@ var rootSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 // decode turns the parsed bodies into a Spec.
 func (l *loader) decode(paths []string) *Spec {
 	blocks := l.blocks()
-	l.ctx = l.evaluate(blocks, l.root(paths))
-	l.checkReferences()
+	l.define(blocks, l.root(paths))
+	l.checkFiles()
 	providers := l.providers(blocks.OfType("provider"))
-	networks := l.networks(blocks.OfType("network"))
-	clusters := l.clusters(blocks.OfType("cluster"), providers, networks)
+	l.networks(blocks.OfType("network"))
+	clusters := l.clusters(blocks.OfType("cluster"), providers)
 	spec := &Spec{Files: slices.Clone(paths), Providers: providers}
-	for _, n := range networks {
+	for _, n := range l.nets {
 		spec.Networks = append(spec.Networks, n.Network)
 	}
 	for _, c := range clusters {
@@ -197,23 +206,30 @@ func (l *loader) content(body hcl.Body) hcl.Blocks {
 	content, diags := body.Content(rootSchema)
 	for _, d := range diags {
 		if d.Summary == "Unsupported block type" && !strings.Contains(d.Detail, "Did you mean") {
-			d.Detail += " A spec has locals, secret, provider, network and cluster blocks."
+			d.Detail += " A spec has variable, locals, secret, provider, network and cluster blocks."
 		}
 	}
 	l.diags = append(l.diags, diags...)
 	return content.Blocks
 }
 
-// overlay applies the blocks of the override. (Locals are not among them: all
-// files share theirs, and an override says what it means.)
+// overlay applies the blocks of the override. (Locals and variables are not
+// among them: all files share theirs, and an override says what it means.)
 func (l *loader) overlay(blocks, over hcl.Blocks) hcl.Blocks {
 	replaced := func(b *hcl.Block) bool {
 		return b.Type == "secret" && slices.ContainsFunc(over, func(o *hcl.Block) bool { return sameBlock(b, o) })
 	}
-	for _, b := range over.OfType("locals") {
-		l.errorf(b.DefRange, "Locals in an override", "An override has no locals of its own. Write the values where they are used.")
-	}
-	over = slices.DeleteFunc(over, func(b *hcl.Block) bool { return b.Type == "locals" })
+	over = slices.DeleteFunc(over, func(b *hcl.Block) bool {
+		switch b.Type {
+		case "locals":
+			l.errorf(b.DefRange, "Locals in an override", "An override has no locals of its own. Write the values where they are used.")
+		case "variable":
+			l.errorf(b.DefRange, "Variable in an override", "An override declares no variables. Give those of the spec another value by --var or --var-file.")
+		default:
+			return false
+		}
+		return true
+	})
 	blocks, added := mergeBlocks(slices.DeleteFunc(blocks, replaced), over)
 	for _, b := range added {
 		if b.Type == "secret" {

@@ -3,9 +3,6 @@ package spec
 import (
 	"fmt"
 	"net"
-	"net/netip"
-	"strconv"
-	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 )
@@ -15,12 +12,16 @@ type rawMachines struct {
 	LabelRange hcl.Range      `hcl:"name,label_range"`
 	Range      hcl.Range      `hcl:",def_range"`
 	Count      *hcl.Attribute `hcl:"count,optional"`
+	ForEach    *hcl.Attribute `hcl:"for_each,optional"`
 	Role       *hcl.Attribute `hcl:"role,optional"`
 	CPUs       *hcl.Attribute `hcl:"cpus,optional"`
 	Memory     *hcl.Attribute `hcl:"memory,optional"`
 	Disk       *hcl.Attribute `hcl:"disk,optional"`
+	Network    *hcl.Attribute `hcl:"network,optional"`
 	Addresses  *hcl.Attribute `hcl:"addresses,optional"`
 	MACs       *hcl.Attribute `hcl:"macs,optional"`
+	Spread     *hcl.Attribute `hcl:"spread,optional"`
+	Labels     *hcl.Attribute `hcl:"labels,optional"`
 }
 
 // What a machine has when the spec does not say.
@@ -30,12 +31,14 @@ const (
 	defaultDisk   = 250      // GiB
 )
 
-const maxCount = 500 // nodes of one machines block
+// maxCount bounds the nodes of one machines block, and of a range of
+// addresses: five times what the largest tested OpenShift cluster has.
+const maxCount = 10000
 
 // machines is a machines block with its nodes.
 type machines struct {
 	raw   *rawMachines
-	role  Role
+	role  Role // of nodes that have none of their own
 	nodes []*node
 	// unclear: the number of nodes or their role is not known, for reasons
 	// already given
@@ -45,36 +48,66 @@ type machines struct {
 // A node is a Node, and where its parts were written.
 type node struct {
 	Node
+	net              *network // nil: not known
+	free             bool     // to be given a free address
 	addressAt, macAt hcl.Range
-}
-
-func (l *loader) machines(c *cluster, raw *rawMachines) *machines {
-	role, roleOK := l.role(raw)
-	l.named("machines block", raw.Label, maxLabel-len("-499"), raw.LabelRange)
-	addresses, addressesOK := l.addresses(raw.Addresses)
-	macs, macsOK := l.items(raw.MACs, `["52:54:00:ab:cd:01"]`)
-	count, countOK := l.count(raw, len(addresses), addressesOK)
-	if !countOK { // look at what is given for each node all the same
-		count = min(max(len(addresses), len(macs)), maxCount)
-	}
-	m := &machines{raw: raw, role: role, unclear: !roleOK || !countOK}
-	m.nodes = newNodes(c, raw, l.hardware(raw, role), count)
-	if countOK && addressesOK {
-		l.length(m, raw.Addresses, len(addresses))
-	}
-	if countOK && macsOK {
-		l.length(m, raw.MACs, len(macs))
-	}
-	l.equip(c, m, addresses, macs)
-	return m
 }
 
 func (m *machines) String() string { return fmt.Sprintf("machines %q", m.raw.Label) }
 
-// hardware is what all nodes of a block have in common.
-func (l *loader) hardware(raw *rawMachines, role Role) Node {
-	n := Node{Role: role, CPUs: defaultCPUs, Memory: defaultMemory, Disk: defaultDisk, Range: raw.Range}
-	if cpus, ok := l.whole(raw.CPUs, 1, 1024, "8"); ok {
+func (l *loader) machines(c *cluster, raw *rawMachines) *machines {
+	l.named("machines block", raw.Label, maxLabel-len("-0"), raw.LabelRange)
+	lists := l.lists(raw)
+	instances, counted := l.instances(raw, lists)
+	m := &machines{raw: raw, role: roleOf(raw), unclear: !counted}
+	first := node{Node: Node{Role: m.role, CPUs: defaultCPUs, Memory: defaultMemory, Disk: defaultDisk, Spread: SpreadNode, Range: raw.Range}, net: c.network}
+	m.unclear = !l.traits(&first, raw.shared()) || m.unclear
+	own := raw.own()
+	for _, in := range instances {
+		n := first
+		n.identify(c, raw, in)
+		if own != nil {
+			l.in(in.context(l.ctx), func() { m.unclear = !l.traits(&n, *own) || m.unclear })
+		}
+		m.nodes = append(m.nodes, &n)
+	}
+	l.equip(m, lists, instances, counted)
+	if c.Domain != "" && len(m.nodes) > 0 {
+		l.fits(m.longest(), raw.LabelRange)
+	}
+	return m
+}
+
+// longest is the longest full name of a node.
+func (m *machines) longest() string {
+	longest := ""
+	for _, n := range m.nodes {
+		if len(n.Full) >= len(longest) {
+			longest = n.Full
+		}
+	}
+	return longest
+}
+
+// identify gives n all that follows from its name.
+func (n *node) identify(c *cluster, raw *rawMachines, in instance) {
+	n.Name = raw.Label + "-" + in.key
+	n.Full = n.Name + "." + c.FullName()
+	n.MAC, n.macAt = macOf(n.Full, 0), raw.Range
+	n.UUID = uuidOf(n.Full)
+}
+
+func roleOf(raw *rawMachines) Role {
+	if raw.Label == "control" {
+		return ControlPlane
+	}
+	return Worker
+}
+
+// traits reads into n what raw says of each node. It returns false when the
+// role is not known.
+func (l *loader) traits(n *node, raw rawMachines) bool {
+	if cpus, ok := l.integer(raw.CPUs, 1, 1024, "8"); ok {
 		n.CPUs = cpus
 	}
 	if memory, ok := l.size(raw.Memory, "MiB", `"16GiB"`); ok {
@@ -83,76 +116,75 @@ func (l *loader) hardware(raw *rawMachines, role Role) Node {
 	if disk, ok := l.size(raw.Disk, "GiB", `"250GiB"`); ok {
 		n.Disk = disk
 	}
-	return n
+	n.Spread = l.choice(raw.Spread, n.Spread, []string{SpreadNode, SpreadNone})
+	if labels, ok := l.nodeLabels(raw.Labels); ok {
+		n.Labels = labels
+	}
+	if raw.Network != nil {
+		n.net = l.chosenNetwork(raw.Network)
+	}
+	return l.role(n, raw.Role)
 }
 
-func (l *loader) role(raw *rawMachines) (Role, bool) {
-	role := Worker
-	if raw.Label == "control" {
-		role = ControlPlane
+func (l *loader) chosenNetwork(a *hcl.Attribute) *network {
+	var labels []string
+	for _, n := range l.nets {
+		labels = append(labels, n.Label)
 	}
-	if raw.Role == nil {
-		return role, true
+	if i := l.chosen("network", a, labels); i >= 0 {
+		return l.nets[i]
 	}
-	text, ok := l.text(raw.Role, `"worker"`)
-	if ok && Role(text) != ControlPlane && Role(text) != Worker {
-		l.errorf(raw.Role.Expr.Range(), "Invalid role", "%q is not a role. Write role = %q or role = %q.", text, ControlPlane, Worker)
-		return role, false
-	}
-	return Role(text), ok
+	return nil
 }
 
-// count is how many nodes raw asks for: as many as it has addresses, if it
-// does not say.
-func (l *loader) count(raw *rawMachines, addresses int, addressesOK bool) (int, bool) {
-	if raw.Count == nil && raw.Addresses != nil {
-		return addresses, addressesOK
+func (l *loader) role(n *node, a *hcl.Attribute) bool {
+	if a == nil {
+		return true
 	}
-	if l.missing(raw.Count, raw.Range, "count", "3") {
-		return 0, false
+	roles := []string{string(ControlPlane), string(Worker)}
+	text, ok := l.text(a, `"worker"`)
+	switch Role(text) {
+	case ControlPlane, Worker:
+		n.Role = Role(text)
+		return ok
 	}
-	return l.whole(raw.Count, 0, maxCount, "3")
+	if ok {
+		l.errorf(a.Expr.Range(), "Invalid role", "%q is not a role. %s", text, didYouMean(text, roles))
+	}
+	return false
 }
 
-func newNodes(c *cluster, raw *rawMachines, hardware Node, count int) []*node {
-	var nodes []*node
-	for i := range count {
-		n := &node{Node: hardware}
-		n.Name = fmt.Sprintf("%s-%d", raw.Label, i)
-		n.Full = n.Name + "." + c.FullName()
-		n.MAC, n.macAt = macOf(n.Full, 0), raw.Range
-		n.UUID = uuidOf(n.Full)
-		nodes = append(nodes, n)
+// equip gives the nodes the addresses and MACs that are written.
+func (l *loader) equip(m *machines, lists lists, instances []instance, counted bool) {
+	if counted && lists.addressesOK && lists.static() {
+		l.length(m, m.raw.Addresses, len(lists.addresses))
 	}
-	return nodes
+	if counted && lists.macsOK && lists.macs != nil {
+		l.length(m, m.raw.MACs, len(lists.macs))
+	}
+	for i, n := range m.nodes {
+		one := lists.of(i)
+		if varies(m.raw.Addresses) || varies(m.raw.MACs) {
+			l.in(instances[i].context(l.ctx), func() { one = l.own(m, n, one) })
+		}
+		n.free = m.raw.Addresses == nil
+		if one.address.addr.IsValid() {
+			n.Address, n.addressAt = one.address.addr, one.address.at
+		}
+		if one.mac.at != (hcl.Range{}) {
+			n.MAC, n.macAt = l.mac(n.Name, one.mac), one.mac.at
+		}
+	}
 }
 
 // length compares what a gives for each node with the number of nodes.
 func (l *loader) length(m *machines, a *hcl.Attribute, got int) {
-	if a == nil || got == len(m.nodes) {
+	source := m.raw.source()
+	if got == len(m.nodes) || source == nil {
 		return
-	}
-	source := m.raw.Count
-	if source == nil {
-		source = m.raw.Addresses
 	}
 	l.errorf(a.Expr.Range(), "Length mismatch", "%s has %d nodes, by %s at %s, and this lists %d. Write one for each node.",
 		m, len(m.nodes), source.Name, source.Expr.Range(), got)
-}
-
-// equip gives the nodes the addresses and MACs that are written.
-func (l *loader) equip(c *cluster, m *machines, addresses []address, macs []item) {
-	for i, n := range m.nodes {
-		if c.Domain != "" && i == len(m.nodes)-1 {
-			l.fits(n.Full, m.raw.LabelRange)
-		}
-		if i < len(addresses) {
-			n.Address, n.addressAt = addresses[i].addr, addresses[i].at
-		}
-		if i < len(macs) {
-			n.MAC, n.macAt = l.mac(n.Name, macs[i]), macs[i].at
-		}
-	}
 }
 
 func (l *loader) mac(name string, i item) net.HardwareAddr {
@@ -166,65 +198,4 @@ func (l *loader) mac(name string, i item) net.HardwareAddr {
 		return mac
 	}
 	return nil
-}
-
-// An address is a node's, and where it was written.
-type address struct {
-	addr netip.Addr
-	at   hcl.Range
-}
-
-const addressesExample = `"192.0.2.201-203"`
-
-// addresses reads "192.0.2.201-203", one address, or a list of both. It is
-// empty when one of them is wrong.
-func (l *loader) addresses(a *hcl.Attribute) ([]address, bool) {
-	items, ok := l.items(a, addressesExample)
-	var list []address
-	for _, i := range items {
-		if i.text == "dhcp" {
-			l.errorf(i.at, "Static addresses only", "Addresses by DHCP are not supported. Write addresses = %s, or leave them out: then the free addresses after that of the services are taken.", addressesExample)
-			return nil, false
-		}
-		first, last, good := l.addressRange(i)
-		for addr := first; good && addr.Compare(last) <= 0; addr = addr.Next() {
-			list = append(list, address{addr, i.at})
-		}
-		ok = ok && good
-	}
-	if !ok {
-		return nil, false
-	}
-	return list, true
-}
-
-// addressRange reads 192.0.2.201-203 or 192.0.2.201-192.0.2.203.
-func (l *loader) addressRange(i item) (first, last netip.Addr, ok bool) {
-	from, to, isRange := strings.Cut(i.text, "-")
-	first, ok = l.parseAddress(item{from, i.at}, addressesExample)
-	if !ok || !isRange {
-		return first, first, ok
-	}
-	if last, ok = withLastOctet(first, to); !ok {
-		if last, ok = l.parseAddress(item{to, i.at}, addressesExample); !ok {
-			return first, last, false
-		}
-	}
-	if size := int64(number(last)) - int64(number(first)); size < 0 || size >= maxCount {
-		l.errorf(i.at, "Invalid address range", "%q runs backwards, or has more than %d addresses. Write the first address and the last octet, such as %s.", i.text, maxCount, addressesExample)
-		return first, last, false
-	}
-	return first, last, true
-}
-
-func withLastOctet(addr netip.Addr, octet string) (netip.Addr, bool) {
-	n, err := strconv.ParseUint(octet, 10, 8)
-	b := addr.As4()
-	b[3] = byte(n)
-	return netip.AddrFrom4(b), err == nil
-}
-
-func number(addr netip.Addr) uint32 {
-	b := addr.As4()
-	return uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
 }

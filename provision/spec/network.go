@@ -19,19 +19,18 @@ type rawNetwork struct {
 // A network is a Network, and what was written to say so.
 type network struct {
 	Network
-	raw   rawNetwork
-	asked bool // for its gateway
+	raw    rawNetwork
+	asked  bool // for its gateway
+	warned bool // of its upstream
 }
 
-func (l *loader) networks(blocks hcl.Blocks) []*network {
-	var list []*network
+func (l *loader) networks(blocks hcl.Blocks) {
 	for _, b := range blocks {
 		n := &network{Network: Network{Label: b.Labels[0], Range: b.DefRange}}
 		l.diags = append(l.diags, gohcl.DecodeBody(b.Body, nil, &n.raw)...)
 		l.network(n)
-		list = append(list, n)
+		l.nets = append(l.nets, n)
 	}
-	return list
 }
 
 func (l *loader) network(n *network) {
@@ -39,11 +38,12 @@ func (l *loader) network(n *network) {
 	if bridge, ok := l.text(n.raw.Bridge, `"vmbr0"`); ok {
 		n.Bridge = bridge
 	}
-	n.VLAN, _ = l.whole(n.raw.VLAN, 1, 4094, "20")
-	n.MTU, _ = l.whole(n.raw.MTU, 1280, 65520, "1500")
+	n.VLAN, _ = l.integer(n.raw.VLAN, 1, 4094, "20")
+	n.MTU, _ = l.integer(n.raw.MTU, 1280, 65520, "1500")
 	if !l.missing(n.raw.CIDR, n.Range, "cidr", `"192.0.2.0/24"`) {
 		n.CIDR, _ = l.cidr(n.raw.CIDR)
 	}
+	l.checkOverlap(n)
 	n.Gateway = l.gateway(n)
 	if n.raw.Upstream == nil && n.Gateway.IsValid() {
 		n.Upstream = []netip.Addr{n.Gateway} // most routers answer DNS; nodes must reach registries by name
@@ -72,6 +72,32 @@ func (l *loader) cidr(a *hcl.Attribute) (netip.Prefix, bool) {
 		return prefix, true
 	}
 	return netip.Prefix{}, false
+}
+
+// The networks that a cluster has inside, by default; a node whose address
+// lies in one is not reached from within. (openshift-install: clusterNetwork,
+// serviceNetwork; OVN-Kubernetes: internalJoinSubnet, internalTransitSwitchSubnet.)
+var inside = []struct {
+	prefix netip.Prefix
+	what   string
+	soft   bool // may be moved later, without a new installation
+}{
+	{netip.MustParsePrefix("10.128.0.0/14"), "the network of pods", false},
+	{netip.MustParsePrefix("172.30.0.0/16"), "the network of Kubernetes services", false},
+	{netip.MustParsePrefix("100.64.0.0/16"), "the join network of OVN-Kubernetes", true},
+	{netip.MustParsePrefix("100.88.0.0/16"), "the transit network of OVN-Kubernetes", true},
+}
+
+func (l *loader) checkOverlap(n *network) {
+	for _, in := range inside {
+		switch {
+		case !n.CIDR.IsValid() || !n.CIDR.Overlaps(in.prefix):
+		case in.soft:
+			l.warnf(n.raw.CIDR.Expr.Range(), "Overlapping network", "%s overlaps %s, which is %s: what lies in both is not reached from pods. Write another network if you can.", n.CIDR, in.prefix, in.what)
+		default:
+			l.errorf(n.raw.CIDR.Expr.Range(), "Overlapping network", "%s overlaps %s, which is %s inside of each cluster. Write another network.", n.CIDR, in.prefix, in.what)
+		}
+	}
 }
 
 func (l *loader) gateway(n *network) netip.Addr {

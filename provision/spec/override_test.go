@@ -71,7 +71,7 @@ func TestOverrideOfWhatIsNotThere(t *testing.T) {
 		`o.hcl:1,1-25: Nothing to override: The spec has no provider "proxmox" "hom". Write the labels of one of its blocks.`,
 		`o.hcl:2,23-29: Unsupported argument: An argument named "relase" is not expected here. Did you mean "release"?`,
 		`o.hcl:3,1-7: Locals in an override: An override has no locals of its own. Write the values where they are used.`,
-		`o.hcl:3,14-20: Unknown reference: There is no "locl". Expressions refer to local.NAME and secret.NAME.`,
+		`o.hcl:3,14-20: Unknown reference: There is no "locl". Expressions refer to var.NAME, local.NAME and secret.NAME.`,
 	}
 	if diff := cmp.Diff(want, said(diags)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -12,8 +12,8 @@ var problems = []struct {
 	{"block type with a typo", []edit{{`network "lan"`, `netwrok "lan"`}}, []string{
 		`2,1-8: Unsupported block type: Blocks of type "netwrok" are not expected here. Did you mean "network"?`,
 	}},
-	{"block that is not supported", []edit{{`secret "pull" { file = "pull.json" }`, `secret "pull" { file = "pull.json" }` + "\n" + `variable "x" { default = 1 }`}}, []string{
-		`7,1-9: Unsupported block type: Blocks of type "variable" are not expected here. A spec has locals, secret, provider, network and cluster blocks.`,
+	{"block that is not supported", []edit{{`secret "pull" { file = "pull.json" }`, `secret "pull" { file = "pull.json" }` + "\n" + `resource "x" { default = 1 }`}}, []string{
+		`7,1-9: Unsupported block type: Blocks of type "resource" are not expected here. A spec has variable, locals, secret, provider, network and cluster blocks.`,
 	}},
 	{"attribute with a typo", []edit{{`release  `, `relase   `}}, []string{
 		`9,3-9: Unsupported argument: An argument named "relase" is not expected here. Did you mean "release"?`,
@@ -27,8 +27,8 @@ var problems = []struct {
 	{"reference in a body that others decode", []edit{{`"http://192.0.2.9:8090"`, `local.endpoint`}}, []string{
 		`11,37-51: Unknown reference: There is no local named "endpoint". None is declared.`,
 	}},
-	{"reference to something else", []edit{{`"lab.test"`, `var.domain`}}, []string{
-		`8,17-27: Unknown reference: There is no "var". Expressions refer to local.NAME and secret.NAME.`,
+	{"reference to something else", []edit{{`"lab.test"`, `data.domain`}}, []string{
+		`8,17-28: Unknown reference: There is no "data". Expressions refer to var.NAME, local.NAME and secret.NAME.`,
 	}},
 	{"reference without a name", []edit{{`"lab.test"`, `local`}}, []string{
 		`8,17-22: Incomplete reference: Write which one: local.NAME. None is declared.`,
@@ -46,7 +46,7 @@ var problems = []struct {
 		`8,1-20: Ambiguous network: There are several: lan, dmz. Write network = "lan" in this cluster.`,
 	}},
 	{"no env function", []edit{{`"lab.test"`, `try(env("DOMAIN"), "lab.test")`}}, []string{
-		`8,21-34: No env function: A plan must not depend on the environment. Declare secret "x" { env = "NAME" } and write secret.x.`,
+		`8,21-34: No env function: What a plan depends on is declared. Write variable "x" { env = "NAME" } and var.x, or secret "x" { env = "NAME" } and secret.x.`,
 	}},
 	{"circular locals", []edit{{`secret`, "locals {\n  a = local.b\n  b = local.a\n  c = local.a\n}\nsecret"}, {`"lab.test"`, `local.c`}}, []string{
 		`7,3-4: Circular reference: local.a needs local.b needs local.a. Write one of them without the others.`,
@@ -88,10 +88,10 @@ var problems = []struct {
 		`8,17-21: Null value: "domain" is null. Write a value, or leave the line out.`,
 	}},
 	{"negative count", []edit{{`{ count = 3 }`, `{ count = -3 }`}}, []string{
-		`13,32-34: Invalid number: "count" must be a whole number from 0 to 500. Write count = 3.`,
+		`13,32-34: Invalid number: "count" must be a whole number from 0 to 10000. Write count = 3.`,
 	}},
 	{"half a node", []edit{{`{ count = 3 }`, `{ count = 2.5 }`}}, []string{
-		`13,32-35: Invalid number: "count" must be a whole number from 0 to 500. Write count = 3.`,
+		`13,32-35: Invalid number: "count" must be a whole number from 0 to 10000. Write count = 3.`,
 	}},
 	{"missing arguments", []edit{{`domain      = "lab.test"`, ``}, {`release     = "okd-4.20"`, ``}, {`address = "192.0.2.210"`, ``}, {`cidr    = "192.0.2.0/24"`, ``}, {`{ count = 2 }`, `{}`}}, []string{
 		`2,1-14: Missing argument: "cidr" is required. Write cidr = "192.0.2.0/24" in this block.`,
@@ -123,7 +123,7 @@ var problems = []struct {
 		`7,9-21: Invalid name: The name of a cluster becomes part of DNS names; "My_Cluster" cannot. Write at most 54 lower-case letters, digits and inner hyphens (RFC 1123), such as "my-cluster".`,
 	}},
 	{"upper-case machines label", []edit{{`"worker"`, `"Worker"`}}, []string{
-		`14,12-20: Invalid name: The name of a machines block becomes part of DNS names; "Worker" cannot. Write at most 59 lower-case letters, digits and inner hyphens (RFC 1123), such as "worker".`,
+		`14,12-20: Invalid name: The name of a machines block becomes part of DNS names; "Worker" cannot. Write at most 61 lower-case letters, digits and inner hyphens (RFC 1123), such as "worker".`,
 	}},
 	{"host name that is too long", []edit{{`lab.test`, `a-very-long-domain-name-of-a-department.example.net`}}, []string{
 		`13,12-21: Name too long: The host name control-2.mycluster.a-very-long-domain-name-of-a-department.example.net has 71 bytes and may have 63: longer ones are cut at boot and the node joins under another name. Shorten the machines label, the cluster name or the domain.`,
@@ -154,7 +154,7 @@ var problems = []struct {
 		`13,32-33: Invalid control plane: One control plane node makes a single-node cluster, which has no workers; this has 2. Write count = 3, or remove the workers.`,
 	}},
 	{"old word for a role", []edit{{`{ count = 2 }`, "{\n    count = 2\n    role  = \"compute\"\n  }"}}, []string{
-		`16,13-22: Invalid role: "compute" is not a role. Write role = "control-plane" or role = "worker".`,
+		`16,13-22: Invalid role: "compute" is not a role. Choose from: control-plane, worker.`,
 	}},
 	{"control plane under the minimum", []edit{{`{ count = 3 }`, "{\n    count  = 3\n    cpus   = 2\n    memory = 16\n    disk   = \"93GiB\"\n  }"}}, []string{
 		`15,14-15: Not enough cpus: A control plane node needs at least 4 vCPU, and this has 2 vCPU. Write cpus = 4 or more.`,
@@ -199,10 +199,10 @@ var problems = []struct {
 		`14,51-64: Invalid address: "192.0.2.301" is not an IPv4 address. Write one such as "192.0.2.201-203".`,
 	}},
 	{"addresses backwards", []edit{{`{ count = 2 }`, `{ addresses = "192.0.2.205-204" }`}}, []string{
-		`14,35-52: Invalid address range: "192.0.2.205-204" runs backwards, or has more than 500 addresses. Write the first address and the last octet, such as "192.0.2.201-203".`,
+		`14,35-52: Invalid address range: "192.0.2.205-204" runs backwards, or has more than 10000 addresses. Write the first address and the last octet, such as "192.0.2.201-203".`,
 	}},
-	{"addresses by DHCP", []edit{{`{ count = 2 }`, "{\n    count     = 2\n    addresses = \"dhcp\"\n  }"}}, []string{
-		`16,17-23: Static addresses only: Addresses by DHCP are not supported. Write addresses = "192.0.2.201-203", or leave them out: then the free addresses after that of the services are taken.`,
+	{"addresses by DHCP among static ones", []edit{{`{ count = 2 }`, "{\n    count     = 2\n    addresses = [\"dhcp\", \"192.0.2.204\"]\n  }"}}, []string{
+		`16,18-24: Mixed addresses: The nodes of a block have all their addresses by DHCP, or none. Write addresses = "dhcp", and static ones in a block of their own.`,
 	}},
 	{"more nodes than free addresses", []edit{{`192.0.2.210`, `192.0.2.250`}}, []string{
 		`14,3-20: Not enough addresses: machines "worker" needs 2 addresses, and 192.0.2.0/24 has 1 free after 192.0.2.250. Write addresses = "192.0.2.201-203" in this block.`,

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 
@@ -19,10 +20,18 @@ import (
 type reader struct {
 	ctx   *hcl.EvalContext
 	diags hcl.Diagnostics
+	// whole: ctx has all there is, so that what it lacks is nowhere
+	whole bool
 }
 
 func (r *reader) errorf(at hcl.Range, summary, format string, args ...any) {
 	r.diags = append(r.diags, problem(at, summary, format, args...))
+}
+
+// warnf is errorf for what may be meant.
+func (r *reader) warnf(at hcl.Range, summary, format string, args ...any) {
+	r.errorf(at, summary, format, args...)
+	r.diags[len(r.diags)-1].Severity = hcl.DiagWarning
 }
 
 // absentf is errorf for the lack of something called name.
@@ -42,6 +51,9 @@ func problem(at hcl.Range, summary, format string, args ...any) *hcl.Diagnostic 
 
 // evaluate works a out. Unknown values come from errors already reported.
 func (r *reader) evaluate(a *hcl.Attribute) (cty.Value, bool) {
+	if _, native := a.Expr.(hclsyntax.Expression); r.whole && !native {
+		r.checkReferences(a.Expr.Variables())
+	}
 	v, diags := a.Expr.Value(r.ctx)
 	for _, d := range diags {
 		if strings.Contains(d.Detail, "have secret") {
@@ -109,8 +121,13 @@ func assign(a *hcl.Attribute, example string) string {
 	return a.Name + " = " + example
 }
 
-// whole reads a whole number between low and high.
-func (r *reader) whole(a *hcl.Attribute, low, high int, example string) (int, bool) {
+func (r *reader) boolean(a *hcl.Attribute) (value, ok bool) {
+	v, ok := r.as(cty.Bool, a, "true or false", assign(a, "true"))
+	return ok && v.True(), ok
+}
+
+// integer reads a whole number between low and high.
+func (r *reader) integer(a *hcl.Attribute, low, high int, example string) (int, bool) {
 	v, ok := r.as(cty.Number, a, "a number", assign(a, example))
 	if !ok {
 		return 0, false

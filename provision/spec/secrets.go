@@ -99,6 +99,19 @@ func (l *loader) secretSource(r *reader, raw rawSecret, b *hcl.Block) (source, b
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 func (l *loader) envSource(r *reader, a *hcl.Attribute) (source, bool) {
+	names, ok := l.environmentNames(r, a)
+	if ok && len(names) == 0 {
+		r.errorf(a.Expr.Range(), "Invalid secret", "No variable is named. Write env = \"SLIPWAY_PROXMOX_TOKEN\".")
+	}
+	origin := "environment variable " + strings.Join(names, " or ")
+	return source{origin, func() (string, error) { return lookup(l.opts.LookupEnv, names) }}, ok && len(names) > 0
+}
+
+// environmentNames reads the names of environment variables.
+func (l *loader) environmentNames(r *reader, a *hcl.Attribute) ([]string, bool) {
+	if a == nil {
+		return nil, true
+	}
 	names, ok := r.items(a, `"SLIPWAY_PROXMOX_TOKEN"`)
 	var plain []string
 	for _, name := range names {
@@ -109,11 +122,7 @@ func (l *loader) envSource(r *reader, a *hcl.Attribute) (source, bool) {
 		}
 		plain = append(plain, name.text)
 	}
-	if ok && len(plain) == 0 {
-		r.errorf(a.Expr.Range(), "Invalid secret", "No variable is named. Write env = \"SLIPWAY_PROXMOX_TOKEN\".")
-	}
-	origin := "environment variable " + strings.Join(plain, " or ")
-	return source{origin, func() (string, error) { return lookup(l.opts.LookupEnv, plain) }}, ok && len(plain) > 0
+	return plain, ok
 }
 
 // lookup returns the first variable that is set.

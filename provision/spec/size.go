@@ -21,7 +21,7 @@ func (l *loader) size(a *hcl.Attribute, unit, example string) (int, bool) {
 	case !ok:
 		return 0, false
 	case v.Type() == cty.Number:
-		return l.whole(a, 1, maxSize, example)
+		return l.integer(a, 1, maxSize, example)
 	case v.Type() != cty.String:
 		l.wrongType(a.Expr.Range(), a.Name, v, "a number of "+unit+" or a string with its unit", assign(a, example))
 		return 0, false

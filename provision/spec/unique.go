@@ -3,11 +3,12 @@ package spec
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 )
 
-// uniqueness finds addresses and MACs that are used twice in one spec.
+// uniqueness finds addresses, MACs and names that are used twice in one spec.
 type uniqueness struct {
 	l         *loader
 	addresses map[netip.Addr]use
@@ -24,9 +25,11 @@ func (u *uniqueness) cluster(c *cluster) {
 	if addr := c.Services.Address; addr.IsValid() {
 		u.address(addr, use{"services of cluster " + c.Name, c.Services.Range})
 	}
+	names := map[string]hcl.Range{}
 	for n := range c.each {
+		u.name(c, n, names)
 		if n.Address.IsValid() && n.addressAt != (hcl.Range{}) {
-			u.node(c, n)
+			u.node(n)
 		}
 		if n.MAC != nil {
 			u.mac(n)
@@ -34,9 +37,25 @@ func (u *uniqueness) cluster(c *cluster) {
 	}
 }
 
-func (u *uniqueness) node(c *cluster, n *node) {
-	if why := c.Network.unfit(n.Address); c.Network.CIDR.IsValid() && why != "" {
-		u.l.errorf(n.addressAt, "Invalid node address", "Node %q: %s %s. Write a free address in %s.", n.Name, n.Address, why, c.Network.CIDR)
+// serviceNames are those that a cluster has besides its nodes'.
+var serviceNames = []string{"api", "api-int", "apps"}
+
+func (u *uniqueness) name(c *cluster, n *node, names map[string]hcl.Range) {
+	if slices.Contains(serviceNames, n.Name) {
+		u.l.errorf(n.Range, "Reserved name", "Node %q would have the name %s, which is one of the cluster itself. Give this block another label.", n.Name, n.Full)
+	}
+	if at, there := names[n.Name]; there {
+		u.l.errorf(n.Range, "Duplicate name", "There is a node %q of the block at %s already. Give this block another label, or another key.", n.Name, at)
+	}
+	names[n.Name] = n.Range
+}
+
+func (u *uniqueness) node(n *node) {
+	if n.net == nil || !n.net.CIDR.IsValid() {
+		return
+	}
+	if why := n.net.unfit(n.Address); why != "" {
+		u.l.errorf(n.addressAt, "Invalid node address", "Node %q: %s %s. Write a free address in %s.", n.Name, n.Address, why, n.net.CIDR)
 		return
 	}
 	u.address(n.Address, use{fmt.Sprintf("node %q", n.Name), n.addressAt})
