@@ -2,19 +2,12 @@ package phase
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/slipway-project/slipway/provision/event"
 	"github.com/slipway-project/slipway/provision/provider"
 	"github.com/slipway-project/slipway/provision/state"
-)
-
-const (
-	defaultBudget = 5 * time.Minute
-	firstPause    = 2 * time.Second // before the first retry, in real time
-	longestPause  = 30 * time.Second
 )
 
 // do carries one step out: Done? else intent, Do with retries, done.
@@ -86,44 +79,6 @@ func done(ctx context.Context, s Step) (bool, error) {
 		return false, nil
 	}
 	return s.Done(ctx)
-}
-
-// try calls f until it succeeds, fails for good, or time is up.
-func (g *Graph) try(ctx context.Context, s Step, f func(context.Context) error) error {
-	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		err := f(ctx)
-		if err == nil {
-			return nil
-		}
-		if ctx.Err() != nil || !Transient(err) {
-			return g.cause(ctx, err)
-		}
-		g.tell(event.Event{Kind: event.StepRetry, Error: err.Error()}, s)
-		if g.Pace.Wait(ctx, pause) != nil {
-			return g.cause(ctx, err)
-		}
-	}
-}
-
-// cause puts why ctx ended before err, what was still wrong then.
-func (g *Graph) cause(ctx context.Context, err error) error {
-	cause := context.Cause(ctx)
-	if cause == nil || errors.Is(err, cause) {
-		return err
-	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return cause
-	}
-	return fmt.Errorf("%w; last: %w", cause, err)
-}
-
-func (g *Graph) within(ctx context.Context, s Step) (context.Context, context.CancelFunc) {
-	budget := s.Budget
-	if budget == 0 {
-		budget = defaultBudget
-	}
-	budget = g.Pace.Budget(budget)
-	return context.WithTimeoutCause(ctx, budget, fmt.Errorf("%w after %s", ErrBudget, budget.Round(time.Second)))
 }
 
 // recording gives Do a context that journals the handles of remote tasks.

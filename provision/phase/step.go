@@ -2,7 +2,6 @@ package phase
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -16,8 +15,10 @@ type Step struct {
 
 	// Resource names what the step competes for; see Graph.Limits.
 	Resource string
-	// Budget bounds Do, retries included, and Undo; scaled by the pace.
-	Budget time.Duration
+	// Budget bounds Do, retries included, and Undo; scaled by the pace. Each
+	// call of [Progress] begins it anew, up to Ceiling for the whole step.
+	Budget  time.Duration
+	Ceiling time.Duration // Budget when that is longer
 
 	// Done reports whether the world is already so; nil: it never is.
 	Done func(context.Context) (bool, error)
@@ -35,13 +36,3 @@ type Error struct {
 
 func (e *Error) Error() string { return fmt.Sprintf("%s: %v", e.Step, e.Err) }
 func (e *Error) Unwrap() error { return e.Err }
-
-// Transient reports whether err may be gone at the next try: some error in
-// its chain says so by a method Transient() bool.
-func Transient(err error) bool {
-	var t interface{ Transient() bool }
-	return errors.As(err, &t) && t.Transient()
-}
-
-// ErrBudget is the cause of a step's end by time.
-var ErrBudget = errors.New("no time is left for this step")
