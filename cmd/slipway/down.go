@@ -31,7 +31,7 @@ func (a *app) down(ctx context.Context) error {
 	}
 	defer progress.Close()
 	name := p.Cluster().Name
-	err = p.Down(ctx, func(teardown plan.Plan) error { return a.confirmDown(name, teardown) })
+	err = p.Down(ctx, aside(progress, func(teardown plan.Plan) error { return a.confirmDown(name, teardown) }))
 	if err != nil {
 		return err
 	}

@@ -99,17 +99,9 @@ func report(w io.Writer, err error) {
 	case err == nil, errors.As(err, &e) && e.err == nil:
 	case errors.As(err, &preflight):
 		for _, p := range preflight.Problems {
-			fmt.Fprintf(w, "slipway: error: preflight: %s\n", p.What)
-			advise(w, p.Hint)
+			tell(w, "preflight: "+p.What, p.Hint)
 		}
 	default:
-		fmt.Fprintf(w, "slipway: error: %v\n", err)
-		advise(w, provision.Hint(err))
-	}
-}
-
-func advise(w io.Writer, advice string) {
-	if advice != "" {
-		fmt.Fprintf(w, "slipway: hint: %s\n", advice)
+		tell(w, err.Error(), provision.Hint(err))
 	}
 }

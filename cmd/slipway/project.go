@@ -50,6 +50,7 @@ func (a *app) diagnose(r reading, diags hcl.Diagnostics) error {
 	if err := spec.Format(diags, r.files, a.stderr, a.color(), 0); err != nil {
 		return err
 	}
+	a.annotate(diags)
 	if diags.HasErrors() {
 		return &exitError{code: provision.ExitSpec}
 	}
@@ -145,11 +146,20 @@ func kill() {
 
 // told opens the project with the progress view that --progress asks for.
 func (a *app) told(w io.Writer) (*provision.Project, view.Progress, error) {
-	progress, err := view.NewProgress(a.progress, w)
+	home, err := a.stateHome()
 	if err != nil {
-		return nil, nil, usage(err)
+		return nil, nil, err
 	}
-	p, err := a.project(progress)
+	timings := provision.OpenTimings(home)
+	progress, err := a.newProgress(w, timings.Left)
+	if err != nil {
+		return nil, nil, err
+	}
+	var sink event.Sink = progress
+	if a.pace == 1 { // a rehearsal teaches nothing about hardware
+		sink = timings.Watch(progress)
+	}
+	p, err := a.project(sink)
 	if err != nil {
 		progress.Close()
 		return nil, nil, err

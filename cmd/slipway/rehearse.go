@@ -86,9 +86,9 @@ func (a *app) rehearse(ctx context.Context, o rehearseFlags) (err error) {
 
 // perform is the play: plan, up, the result, down, what is left.
 func (a *app) perform(ctx context.Context, w *world, keep bool) (*rehearsalReport, error) {
-	progress, err := view.NewProgress(a.progress, a.stderr)
+	progress, err := a.newProgress(a.stderr, nil)
 	if err != nil {
-		return nil, usage(err)
+		return nil, err
 	}
 	defer func() { progress.Close() }()
 	if err := a.prologue(ctx, w); err != nil {
@@ -104,7 +104,7 @@ func (a *app) perform(ctx context.Context, w *world, keep bool) (*rehearsalRepor
 			return nil, err
 		}
 		ctx = context.WithoutCancel(ctx)
-		progress, _ = view.NewProgress(a.progress, a.stderr)
+		progress, _ = a.newProgress(a.stderr, nil)
 	}
 	if err := w.story(ctx, progress, r, "down", "--yes"); err != nil {
 		return nil, err

@@ -154,5 +154,5 @@ func (a *app) color() bool {
 // interactive reports whether there is somebody to ask.
 func (a *app) interactive() bool {
 	f, ok := a.stdin.(*os.File)
-	return ok && isatty.IsTerminal(f.Fd()) && os.Getenv("CI") != "true"
+	return ok && isatty.IsTerminal(f.Fd()) && !unattended()
 }

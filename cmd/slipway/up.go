@@ -39,7 +39,7 @@ func (a *app) up(ctx context.Context) error {
 		return err
 	}
 	defer progress.Close()
-	result, err := p.Up(ctx, a.confirmUp)
+	result, err := p.Up(ctx, aside(progress, a.confirmUp))
 	if err != nil {
 		return err
 	}
