@@ -36,7 +36,24 @@ func (p *Provider) Allocate(ctx context.Context, m provider.Machine, avoid []str
 	}
 	m.ID, m.Place = strconv.Itoa(vmid), p.leastUsed(m, nodes, guests)
 	p.allotted[m.Name] = m
+	p.fresh[m.Name] = !slices.ContainsFunc(guests, func(g guest) bool { return p.maybe(g, m) })
 	return m, nil
+}
+
+// maybe tells guests that may be m's under another id: those of its name, and
+// those whose name is not told yet (names come seconds after ids).
+func (p *Provider) maybe(g guest, m provider.Machine) bool {
+	return string(g.Name) == m.Name || g.Name == "" && p.candidate(g)
+}
+
+// takeFresh reports, once, whether m's id was chosen a moment ago for a
+// machine of which nothing can be there yet.
+func (p *Provider) takeFresh(m provider.Machine) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	fresh := p.fresh[m.Name] && p.allotted[m.Name].ID == m.ID
+	delete(p.fresh, m.Name)
+	return fresh
 }
 
 // freeVMID walks the range from where the names point.

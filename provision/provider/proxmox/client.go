@@ -31,6 +31,9 @@ type client struct {
 	base string // https://pve.lan:8006/api2/json
 	host string // pve.lan:8006, for people
 	pace pace.Pace
+
+	windows windows // of changes
+	watches watches // of tasks
 }
 
 func newClient(endpoint *url.URL, base http.RoundTripper, token func() (apiToken, error), p pace.Pace) (*client, error) {
@@ -179,12 +182,13 @@ func stringData(body []byte) (string, error) {
 	return string(reply.Data), err
 }
 
-// patiently repeats do while somebody else holds a lock that it needs, for
-// at most two minutes, with jitter so that parallel calls do not meet again.
-func (c *client) patiently(ctx context.Context, do func() error) error {
+// patiently repeats do, a change in a place, while somebody else holds a lock
+// that it needs, for at most two minutes, with jitter so that parallel calls
+// do not meet again. There are no more changes in a place than it bears.
+func (c *client) patiently(ctx context.Context, place string, do func() error) error {
 	deadline := time.Now().Add(c.pace.Budget(lockBudget))
 	for wait := time.Second; ; wait = min(2*wait, 10*time.Second) {
-		err := do()
+		err := c.within(ctx, place, do)
 		if !errors.Is(err, Locked) && !errors.Is(err, LockTimeout) || time.Now().After(deadline) {
 			return err
 		}
@@ -195,11 +199,23 @@ func (c *client) patiently(ctx context.Context, do func() error) error {
 	}
 }
 
+// within does a change when its place has room for it.
+func (c *client) within(ctx context.Context, place string, do func() error) error {
+	window := c.windows.at(place)
+	round, err := window.enter(ctx)
+	if err != nil {
+		return err
+	}
+	err = do()
+	window.leave(round, errors.Is(err, LockTimeout))
+	return err
+}
+
 // surely is patiently for calls that may be carried out twice: it repeats
 // them when no answer came.
-func (c *client) surely(ctx context.Context, do func() error) error {
+func (c *client) surely(ctx context.Context, place string, do func() error) error {
 	for try := 1; ; try++ {
-		err := c.patiently(ctx, do)
+		err := c.patiently(ctx, place, do)
 		if !lost(err) || try == lostTries || ctx.Err() != nil {
 			return err
 		}

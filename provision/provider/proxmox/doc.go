@@ -4,7 +4,11 @@
 //
 //	Provider   the contract of package provider: find, ensure, release, ...
 //	client     GET, POST, PUT, DELETE and upload; errors with a Kind; tasks
-//	transport  token, trust, three calls at a time, GETs repeated
+//	transport  token, trust, three calls at a time and node, GETs repeated
+//
+// What many do at once costs few calls: a list that several need is asked for
+// once (shared), the tasks of a node are watched together (watch), and there
+// are no more changes under way on a node than its locks bear (window).
 //
 // An ordinary call goes through proxmox-api-go, whose requests travel over
 // our transport: it never sees a failure that would send it to sleep, nor a

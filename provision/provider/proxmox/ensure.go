@@ -19,16 +19,20 @@ func (p *Provider) Ensure(ctx context.Context, m provider.Machine) (provider.Mac
 	if err != nil {
 		return m, err
 	}
+	v, err := vm{}, errGone
 	for try := 1; ; try++ {
-		v, err := p.look(ctx, m)
+		if !p.takeFresh(m) {
+			v, err = p.look(ctx, m)
+		}
+		made := errors.Is(err, errGone)
 		switch {
-		case errors.Is(err, errGone):
+		case made:
 			v, err = p.create(ctx, m, params)
 		case errors.Is(err, provider.ErrTaken):
 			v, err = p.lookAfterCreation(ctx, m)
 		}
 		if err == nil {
-			return p.settle(ctx, m, v)
+			return p.settle(ctx, m, v, made)
 		}
 		if !lost(err) || try == lostTries || ctx.Err() != nil {
 			return m, fmt.Errorf("create machine %s (VM %s): %w", m.Name, m.ID, err)
@@ -38,7 +42,7 @@ func (p *Provider) Ensure(ctx context.Context, m provider.Machine) (provider.Mac
 
 // create sends the call, waits for its task and looks at the result.
 func (p *Provider) create(ctx context.Context, m provider.Machine, params map[string]any) (vm, error) {
-	err := p.api.patiently(ctx, func() error {
+	err := p.api.patiently(ctx, m.Place, func() error {
 		handle, err := p.api.post(ctx, "/nodes/"+m.Place+"/qemu", params)
 		if err != nil {
 			return err
@@ -47,7 +51,7 @@ func (p *Provider) create(ctx context.Context, m provider.Machine, params map[st
 	})
 	switch {
 	case err == nil:
-		return p.look(ctx, m)
+		return p.created(ctx, m)
 	case !errors.Is(err, Exists):
 		return vm{}, err
 	}
@@ -56,6 +60,17 @@ func (p *Provider) create(ctx context.Context, m provider.Machine, params map[st
 		err = provider.ErrTaken // by a guest that the token may not see
 	}
 	return v, err
+}
+
+// created reads what has been made: the task may have ended well, and the
+// machine be another than was asked for.
+func (p *Provider) created(ctx context.Context, m provider.Machine) (vm, error) {
+	vmid, _ := strconv.Atoi(m.ID) // createParams has read it
+	v, err := p.read(ctx, m.Place, vmid)
+	if err == nil && v.belongsTo(m) {
+		return v, nil
+	}
+	return p.look(ctx, m)
 }
 
 // lookAfterCreation waits for a creation of ours under that VMID, which may
@@ -78,8 +93,7 @@ func (p *Provider) look(ctx context.Context, m provider.Machine) (vm, error) {
 	none := errGone
 	for _, g := range all {
 		sameID := strconv.Itoa(int(g.VMID)) == m.ID
-		nameless := g.Name == "" && p.candidate(g) // names come seconds after ids
-		if !sameID && string(g.Name) != m.Name && !nameless {
+		if !sameID && !p.maybe(g, m) {
 			continue
 		}
 		v, err := p.mine(ctx, g, m)
@@ -132,14 +146,20 @@ func (p *Provider) awaitCreation(ctx context.Context, m provider.Machine) error 
 	return nil
 }
 
-// settle tags the machine, for people, and describes it.
-func (p *Provider) settle(ctx context.Context, asked provider.Machine, v vm) (provider.Machine, error) {
+// settle tags the machine, for people, and describes it. One that was made
+// just now is off: nothing has started it.
+func (p *Provider) settle(ctx context.Context, asked provider.Machine, v vm, made bool) (got provider.Machine, err error) {
 	if err := p.tag(ctx, v, asked.Tags); err != nil {
 		return asked, err
 	}
-	got, err := p.describe(ctx, v)
+	if made {
+		got = v.machine()
+		got.Power = provider.PowerOff
+	} else if got, err = p.describe(ctx, v); err != nil {
+		return got, err
+	}
 	got.Adrift = append(got.Adrift, differences(asked, got)...)
-	return got, err
+	return got, nil
 }
 
 // tag sets missing tags. A refusal is no error: a datacenter may restrict

@@ -137,7 +137,7 @@ func TestReleaseIsDecidedByTheList(t *testing.T) {
 // A machine that an earlier run is still destroying is gone in the end, at
 // whatever call its configuration vanishes.
 func TestReleaseWhileItVanishes(t *testing.T) {
-	for _, at := range []string{"/status/current", "/status/stop", ""} {
+	for _, at := range []string{"/config", "/status/stop", ""} {
 		t.Run("at "+at, func(t *testing.T) {
 			d := newDatacentre(t, nil)
 			p := d.open()
@@ -159,8 +159,26 @@ func TestReleaseWhileItVanishes(t *testing.T) {
 	}
 }
 
-// A machine that vanishes between the list and the look at its power (a
+// A machine that vanishes between the list of guests and that of its node (a
 // destroy that an earlier run began) is not found, and no error.
+func TestFindWhileOneIsDestroyed(t *testing.T) {
+	d := newDatacentre(t, nil)
+	p := d.open()
+	gone, stays := create(t, p, node(0)), create(t, p, node(1))
+	d.intercept = func(_ http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/"+gone.Place+"/qemu") {
+			id, _ := strconv.Atoi(gone.ID)
+			d.server.RemoveVM(id)
+		}
+		return false
+	}
+	found, err := p.Find(bounded(t), mark)
+	if err != nil || len(found) != 1 || found[0].ID != stays.ID {
+		t.Errorf("Find: %+v, %v", found, err)
+	}
+}
+
+// So is one that vanishes between the list and the look at it.
 func TestFindWhileOneVanishes(t *testing.T) {
 	for _, answer := range []struct {
 		status  int
@@ -174,7 +192,7 @@ func TestFindWhileOneVanishes(t *testing.T) {
 			p := d.open()
 			gone, stays := create(t, p, node(0)), create(t, p, node(1))
 			d.intercept = func(w http.ResponseWriter, r *http.Request) bool {
-				if !strings.HasSuffix(r.URL.Path, "/qemu/"+gone.ID+"/status/current") {
+				if !strings.HasSuffix(r.URL.Path, "/qemu/"+gone.ID+"/config") {
 					return false
 				}
 				http.Error(w, `{"data":null,"message":"`+answer.message+`\n"}`, answer.status)

@@ -42,7 +42,6 @@ func (p *Provider) candidate(g guest) bool {
 func (p *Provider) readAll(ctx context.Context, guests []guest) ([]vm, error) {
 	read := make([]vm, len(guests))
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(workers)
 	for i, g := range guests {
 		group.Go(func() error {
 			v, err := p.read(ctx, string(g.Node), int(g.VMID))
@@ -60,7 +59,7 @@ func (p *Provider) readAll(ctx context.Context, guests []guest) ([]vm, error) {
 // vanished tells that a guest is not there, or is none of the token's
 // business: to a token with rights on a pool both look the same.
 func vanished(err error) bool {
-	return errors.Is(err, Forbidden) || errors.Is(err, NotFound)
+	return errors.Is(err, Forbidden) || errors.Is(err, NotFound) || errors.Is(err, errGone)
 }
 
 // describeAll leaves out machines that vanish meanwhile: the list of guests

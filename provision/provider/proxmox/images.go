@@ -112,7 +112,7 @@ func (p *Provider) putOn(ctx context.Context, node, ref string, img provider.Ima
 		count(img.Size)
 		return err
 	}
-	err = p.api.surely(ctx, func() error {
+	err = p.api.surely(ctx, node+" images", func() error {
 		handle, err := p.api.upload(ctx, node, p.cfg.Storage.ISO, img, count)
 		if err != nil {
 			return err
@@ -159,7 +159,7 @@ func (p *Provider) dropFrom(ctx context.Context, node, ref string) error {
 		return err
 	}
 	path := "/nodes/" + node + "/storage/" + p.cfg.Storage.ISO + "/content/" + url.PathEscape(ref)
-	err = p.api.surely(ctx, func() error {
+	err = p.api.surely(ctx, node+" images", func() error {
 		handle, err := p.api.delete(ctx, path, nil)
 		if err != nil {
 			return err

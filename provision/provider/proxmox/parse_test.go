@@ -19,7 +19,7 @@ const someUPID = "UPID:pve1:000C8FB5:0A5C31D6:66F1A2B3:qmcreate:20001:slipway@pv
 
 func TestParseUPID(t *testing.T) {
 	got, err := parseUPID(someUPID)
-	want := upid{text: someUPID, node: "pve1", kind: "qmcreate", user: "slipway@pve!ci"}
+	want := upid{text: someUPID, node: "pve1", kind: "qmcreate", user: "slipway@pve!ci", start: 0x66F1A2B3}
 	if err != nil || got != want {
 		t.Errorf("got %+v, %v; want %+v", got, err, want)
 	}

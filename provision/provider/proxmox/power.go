@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"sync"
 	"time"
 
 	"github.com/slipway-project/slipway/provision/provider"
@@ -25,8 +27,8 @@ func (p *Provider) PowerOff(ctx context.Context, m provider.Machine) error {
 }
 
 func (p *Provider) toPower(ctx context.Context, m provider.Machine, want provider.Power, change func(context.Context, vm) error) error {
-	v, err := p.owned(ctx, m)
-	if err == nil {
+	v, now, err := p.ownedWithPower(ctx, m)
+	if err == nil && now != want {
 		err = p.drive(ctx, v, want, change)
 	}
 	if err != nil {
@@ -35,12 +37,27 @@ func (p *Provider) toPower(ctx context.Context, m provider.Machine, want provide
 	return nil
 }
 
-// drive brings v to a power state: it looks, acts, and looks again.
-func (p *Provider) drive(ctx context.Context, v vm, want provider.Power, change func(context.Context, vm) error) error {
-	now, err := p.power(ctx, v)
-	if err != nil || now == want {
-		return err
+// ownedWithPower asks for both at once, and again where m is not where it
+// was made.
+func (p *Provider) ownedWithPower(ctx context.Context, m provider.Machine) (v vm, now provider.Power, err error) {
+	var unasked error
+	var both sync.WaitGroup
+	both.Go(func() { v, err = p.owned(ctx, m) })
+	both.Go(func() {
+		vmid, bad := strconv.Atoi(m.ID)
+		if unasked = errGone; bad == nil && nodeName.MatchString(m.Place) {
+			now, unasked = p.power(ctx, vm{id: vmid, node: m.Place})
+		}
+	})
+	both.Wait()
+	if err == nil && (unasked != nil || v.node != m.Place) {
+		now, err = p.power(ctx, v)
 	}
+	return v, now, err
+}
+
+// drive brings v to a power state and looks whether it is there.
+func (p *Provider) drive(ctx context.Context, v vm, want provider.Power, change func(context.Context, vm) error) error {
 	if err := change(ctx, v); err != nil {
 		return err
 	}
@@ -84,7 +101,7 @@ func (p *Provider) stop(ctx context.Context, v vm) error {
 }
 
 func (p *Provider) status(ctx context.Context, v vm, change string, params map[string]any) error {
-	return p.api.surely(ctx, func() error {
+	return p.api.surely(ctx, v.node, func() error {
 		handle, err := p.api.post(ctx, v.path()+"/status/"+change, params)
 		if err != nil {
 			return err
@@ -95,17 +112,46 @@ func (p *Provider) status(ctx context.Context, v vm, change string, params map[s
 
 // power asks the machine's node: the list of guests may be ten seconds old.
 func (p *Provider) power(ctx context.Context, v vm) (provider.Power, error) {
-	var now struct {
-		Status text `json:"status"`
+	states, err := p.running.at(p.api, v.node).get(ctx)
+	state, there := states[v.id]
+	if err == nil && !there {
+		err = fmt.Errorf("VM %d: %w", v.id, errGone)
 	}
-	if err := p.api.get(ctx, v.path()+"/status/current", &now); err != nil {
-		return provider.PowerUnknown, err
+	return state, err
+}
+
+// lists has the power of all virtual machines of a node in one call, since
+// those who want to know mostly do at the same time.
+type lists struct {
+	mu sync.Mutex
+	of map[string]*shared[map[int]provider.Power]
+}
+
+func (l *lists) at(c *client, node string) *shared[map[int]provider.Power] {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.of == nil {
+		l.of = make(map[string]*shared[map[int]provider.Power])
 	}
-	switch now.Status {
-	case "running":
-		return provider.PowerOn, nil
-	case "stopped":
-		return provider.PowerOff, nil
+	if l.of[node] == nil {
+		l.of[node] = &shared[map[int]provider.Power]{fetch: func(ctx context.Context) (map[int]provider.Power, error) {
+			return c.powers(ctx, node)
+		}}
 	}
-	return provider.PowerUnknown, nil
+	return l.of[node]
+}
+
+func (c *client) powers(ctx context.Context, node string) (map[int]provider.Power, error) {
+	var all []struct {
+		VMID   number `json:"vmid"`
+		Status text   `json:"status"`
+	}
+	if err := c.get(ctx, "/nodes/"+node+"/qemu", &all); err != nil {
+		return nil, err
+	}
+	states := make(map[int]provider.Power, len(all))
+	for _, v := range all {
+		states[int(v.VMID)] = map[text]provider.Power{"running": provider.PowerOn, "stopped": provider.PowerOff}[v.Status]
+	}
+	return states, nil
 }

@@ -28,8 +28,12 @@ type Provider struct {
 	token func() (apiToken, error)
 	pace  pace.Pace
 
+	list    shared[[]guest]
+	running lists // of virtual machines, by node
+
 	mu       sync.Mutex
 	allotted map[string]provider.Machine // by full name: chosen by Allocate, perhaps not yet there
+	fresh    map[string]bool             // those of them that nothing may have been begun for
 }
 
 var (
@@ -49,8 +53,9 @@ func Open(cfg Config, opts Options) (*Provider, error) {
 	}
 	p := &Provider{
 		cfg: cfg, pace: opts.Pace, pool: newTransport(trust),
-		token: firstUse(cfg.tokenOr(opts.Lookup)), allotted: make(map[string]provider.Machine),
+		token: firstUse(cfg.tokenOr(opts.Lookup)), allotted: make(map[string]provider.Machine), fresh: make(map[string]bool),
 	}
+	p.list.fetch = p.askGuests
 	p.api, err = newClient(cfg.Endpoint, p.pool, p.token, opts.Pace)
 	return p, err
 }

@@ -18,13 +18,14 @@ func (p *Provider) Release(ctx context.Context, m provider.Machine) error {
 	if m.ID == "" {
 		return nil // nothing was ever begun
 	}
-	v, err := p.owned(ctx, m)
+	v, now, err := p.ownedWithPower(ctx, m)
 	if errors.Is(err, errGone) || errors.Is(err, errForeign) {
 		v, err = p.ownedAfterCreation(ctx, m)
+		now = provider.PowerUnknown
 	}
 	switch {
 	case err == nil:
-		err = p.destroy(ctx, v)
+		err = p.destroy(ctx, v, now)
 	case errors.Is(err, errGone):
 		return nil
 	case errors.Is(err, errForeign):
@@ -57,10 +58,12 @@ func stripped(m provider.Machine, v vm) error {
 // destroy leaves the verdict to the list of guests where a destroy that an
 // earlier run began may have ended just now: a machine that is gone is not
 // found by root, and forbidden to a token whose rights came from its pool.
-func (p *Provider) destroy(ctx context.Context, v vm) error {
-	err := p.drive(ctx, v, provider.PowerOff, p.stop)
+func (p *Provider) destroy(ctx context.Context, v vm, now provider.Power) (err error) {
+	if now != provider.PowerOff {
+		err = p.drive(ctx, v, provider.PowerOff, p.stop)
+	}
 	if err == nil {
-		err = p.api.surely(ctx, func() error { return p.remove(ctx, v) })
+		err = p.api.surely(ctx, v.node, func() error { return p.remove(ctx, v) })
 	} else if !vanished(err) {
 		return err
 	}

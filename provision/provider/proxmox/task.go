@@ -2,7 +2,6 @@ package proxmox
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -11,9 +10,6 @@ import (
 )
 
 const (
-	firstPoll  = 200 * time.Millisecond
-	lastPoll   = 2 * time.Second
-	blindness  = time.Minute      // how long a task may be out of sight
 	vmTask     = 10 * time.Minute // create, start, stop, destroy
 	imageTask  = 30 * time.Minute // copying or deleting an ISO
 	logTail    = 5                // lines
@@ -53,33 +49,20 @@ func (c *client) finish(ctx context.Context, handle string, within time.Duration
 	return c.wait(ctx, task, within)
 }
 
-type taskStatus struct {
-	Status text `json:"status"`     // running, stopped
-	Exit   text `json:"exitstatus"` // OK, WARNINGS: 2, or what went wrong
-}
-
 // wait looks at a task until it has ended. Warnings are a success: callers
 // verify the state they wanted.
 func (c *client) wait(ctx context.Context, task upid, within time.Duration) error {
 	limit := c.pace.Budget(within)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("task %s still runs after %s", task.text, limit))
 	defer cancel()
-	seen := time.Now()
-	for delay := firstPoll; ; delay = min(delay*3/2, lastPoll) {
-		var now taskStatus
-		err := c.get(ctx, task.path()+"/status", &now)
-		switch {
-		case err == nil && now.Status == "stopped":
-			return c.verdict(ctx, task, string(now.Exit))
-		case err == nil:
-			seen = time.Now()
-		case !passing(err) || time.Since(seen) > c.pace.Budget(blindness):
-			return fmt.Errorf("wait for task %s: %w", task.text, err)
-		}
-		if stopped := c.pace.Wait(ctx, delay); stopped != nil {
-			return errors.Join(stopped, err)
-		}
+	exit, err := c.watches.at(c, task.node).await(ctx, task)
+	switch {
+	case err == nil:
+		return c.verdict(ctx, task, exit)
+	case ctx.Err() != nil:
+		return err
 	}
+	return fmt.Errorf("wait for task %s: %w", task.text, err)
 }
 
 func (c *client) verdict(ctx context.Context, task upid, exit string) error {
@@ -108,11 +91,7 @@ func (c *client) log(ctx context.Context, task upid) []string {
 // runningTask finds the running task of a type for a guest that user, which
 // is a token's id, has begun.
 func (c *client) runningTask(ctx context.Context, node, kind, user string, vmid int) (task upid, ok bool, err error) {
-	var tasks []struct {
-		UPID   text   `json:"upid"`
-		Status text   `json:"status"`  // of tasks that have ended
-		End    number `json:"endtime"` // likewise
-	}
+	var tasks []taskStatus
 	path := fmt.Sprintf("/nodes/%s/tasks?vmid=%d&typefilter=%s&source=all", node, vmid, kind)
 	if err := c.get(ctx, path, &tasks); err != nil {
 		return upid{}, false, err

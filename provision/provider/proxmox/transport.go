@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -135,7 +136,7 @@ func (t *transport) admit(req *http.Request) (context.Context, func(), error) {
 	if strings.HasPrefix(req.Header.Get("Content-Type"), "multipart/") {
 		return req.Context(), func() {}, nil
 	}
-	slot := t.slot(req.URL.Host)
+	slot := t.slot(workplace(req.URL))
 	select {
 	case slot <- struct{}{}:
 	case <-req.Context().Done():
@@ -146,16 +147,26 @@ func (t *transport) admit(req *http.Request) (context.Context, func(), error) {
 	return ctx, func() { cancel(); <-slot }, nil
 }
 
-func (t *transport) slot(host string) chan struct{} {
+func (t *transport) slot(place string) chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.slots == nil {
 		t.slots = make(map[string]chan struct{})
 	}
-	if t.slots[host] == nil {
-		t.slots[host] = make(chan struct{}, workers)
+	if t.slots[place] == nil {
+		t.slots[place] = make(chan struct{}, workers)
 	}
-	return t.slots[host]
+	return t.slots[place]
+}
+
+// workplace is whose workers a call occupies: those of the node in its path,
+// to which the proxy passes it on, or those of the host it is sent to.
+func workplace(u *url.URL) string {
+	rest, ok := strings.CutPrefix(u.Path, apiPath+"/nodes/")
+	if node, _, below := strings.Cut(rest, "/"); ok && below {
+		return node
+	}
+	return u.Host
 }
 
 // because prefers why ctx ended to the transport's words for it.

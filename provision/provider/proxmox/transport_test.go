@@ -198,7 +198,7 @@ func TestCancel(t *testing.T) {
 	get := func(ctx context.Context, c *client) error { return c.get(ctx, "/version", &struct{}{}) }
 	task := func(ctx context.Context, c *client) error { return c.finish(ctx, someUPID, vmTask) }
 	post := func(ctx context.Context, c *client) error {
-		return c.surely(ctx, func() error { _, err := c.post(ctx, "/x", nil); return err })
+		return c.surely(ctx, "pve", func() error { _, err := c.post(ctx, "/x", nil); return err })
 	}
 	for _, c := range []struct {
 		name string
@@ -255,12 +255,12 @@ func TestLocksAreWaitedFor(t *testing.T) {
 			return says(r, 200, "OK", `{"data":null}`)
 		}).client(t)
 		call := func() error { _, err := c.post(t.Context(), "/x", nil); return err }
-		if err := c.patiently(t.Context(), call); err != nil {
+		if err := c.patiently(t.Context(), "pve", call); err != nil {
 			t.Error(err)
 		}
 		begin = time.Now().Add(time.Hour)
 		started := time.Now()
-		if err := c.patiently(t.Context(), call); !errors.Is(err, LockTimeout) || hint.Of(err) == "" {
+		if err := c.patiently(t.Context(), "pve", call); !errors.Is(err, LockTimeout) || hint.Of(err) == "" {
 			t.Errorf("error is %v, hint %q", err, hint.Of(err))
 		}
 		if took := time.Since(started); took < lockBudget || took > lockBudget+20*time.Second {

@@ -29,7 +29,7 @@ func (p *Provider) setTray(ctx context.Context, m provider.Machine, ref, line st
 	if err != nil || v.media() == ref {
 		return err
 	}
-	err = p.api.surely(ctx, func() error {
+	err = p.api.surely(ctx, v.node, func() error {
 		return p.api.put(ctx, v.path()+"/config", map[string]any{traySlot: line})
 	})
 	if err != nil {

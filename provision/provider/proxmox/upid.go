@@ -3,6 +3,7 @@ package proxmox
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 )
 
 // A upid is the handle of a task: UPID:node:pid:pstart:start:type:id:user:
@@ -11,17 +12,19 @@ import (
 type upid struct {
 	text             string
 	node, kind, user string
+	start            int64 // Unix time by the node's clock
 }
 
 var upidShape = regexp.MustCompile(
-	`^UPID:([A-Za-z0-9][A-Za-z0-9-]*):[0-9A-Fa-f]{8}:[0-9A-Fa-f]{8,9}:[0-9A-Fa-f]{8}:([^:\s/?#%]+):[^:\s/?#%]*:([^:\s/?#%]+):$`)
+	`^UPID:([A-Za-z0-9][A-Za-z0-9-]*):[0-9A-Fa-f]{8}:[0-9A-Fa-f]{8,9}:([0-9A-Fa-f]{8}):([^:\s/?#%]+):[^:\s/?#%]*:([^:\s/?#%]+):$`)
 
 func parseUPID(s string) (upid, error) {
 	m := upidShape.FindStringSubmatch(s)
 	if m == nil {
 		return upid{}, fmt.Errorf("task handle %.100q is not a UPID", s)
 	}
-	return upid{text: s, node: m[1], kind: m[2], user: m[3]}, nil
+	start, err := strconv.ParseInt(m[2], 16, 64)
+	return upid{text: s, node: m[1], start: start, kind: m[3], user: m[4]}, err
 }
 
 // path returns the API path of the task.

@@ -43,9 +43,14 @@ type guest struct {
 	Tags   text   `json:"tags"`
 }
 
+// guests lists all guests that the token may see.
 func (p *Provider) guests(ctx context.Context) ([]guest, error) {
-	var all []guest
-	err := p.api.get(ctx, "/cluster/resources?type=vm", &all)
+	all, err := p.list.get(ctx)
+	return slices.Clone(all), err
+}
+
+func (p *Provider) askGuests(ctx context.Context) (all []guest, err error) {
+	err = p.api.get(ctx, "/cluster/resources?type=vm", &all)
 	return all, err
 }
 
