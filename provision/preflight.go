@@ -3,12 +3,9 @@ package provision
 import (
 	"context"
 	"fmt"
-	"slices"
-	"sync"
 
 	"github.com/slipway-project/slipway/provision/event"
 	"github.com/slipway-project/slipway/provision/provider"
-	"github.com/slipway-project/slipway/provision/services"
 )
 
 // preflight looks, before anything is made, for all that would fail later: in
@@ -18,12 +15,12 @@ func (p *Project) preflight(ctx context.Context) error {
 		return err
 	}
 	var fatal []provider.Problem
-	for _, problem := range p.problems(ctx) {
-		if problem.Fatal {
-			fatal = append(fatal, problem)
+	for _, found := range p.findings(ctx) {
+		if found.Fatal {
+			fatal = append(fatal, found.problem())
 			continue
 		}
-		p.emit(event.Event{Kind: event.Warning, Message: problem.What})
+		p.emit(event.Event{Kind: event.Warning, Message: found.What})
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -32,27 +29,6 @@ func (p *Project) preflight(ctx context.Context) error {
 		return &PreflightError{fatal}
 	}
 	return nil
-}
-
-// problems asks all three at the same time.
-func (p *Project) problems(ctx context.Context) []provider.Problem {
-	mark := provider.Mark{Cluster: p.cluster.FullName()}
-	checks := []func() []provider.Problem{
-		func() []provider.Problem {
-			return p.provider.Check(ctx, provider.Request{Machines: p.wantMachines(mark)})
-		},
-		func() []provider.Problem { return p.installer.Check(ctx, p.wantCluster(mark, nil)) },
-		func() []provider.Problem { return services.Preflight(ctx, p.wantServices(1)) },
-		p.checkRunDir,
-		func() []provider.Problem { return p.checkForeignDNS(ctx) },
-	}
-	found := make([][]provider.Problem, len(checks))
-	var group sync.WaitGroup
-	for i, check := range checks {
-		group.Go(func() { found[i] = check() })
-	}
-	group.Wait()
-	return slices.Concat(found...)
 }
 
 // checkRunDir refuses a state directory that unix sockets cannot live in.

@@ -53,7 +53,7 @@ func newRoot(a *app) *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.home, "home", "", "state directory (default $XDG_STATE_HOME/slipway)")
-	root.AddCommand(newValidate(a), newPlan(a), newUp(a), newStatus(a), newDown(a),
+	root.AddCommand(newValidate(a), newPlan(a), newUp(a), newStatus(a), newDoctor(a), newDown(a),
 		newKubeconfig(a), newServe(a), newDNS(a), newDHCP(a), newLB(a), newRehearse(a), newVersion(a))
 	refuseStrayArguments(root)
 	return root
