@@ -30,6 +30,7 @@ type HypervisorConfig struct {
 	ISOStorage  string   `json:"iso_storage,omitempty"`  // default "local"
 	Pool        string   `json:"pool,omitempty"`         // the token is confined to it
 	Bridges     []string `json:"bridges,omitempty"`      // besides those of Networks
+	Room        int64    `json:"room,omitempty"`         // bytes of memory that its machines will need
 }
 
 // An InstallerConfig is an assisted service.
@@ -41,12 +42,13 @@ type InstallerConfig struct {
 }
 
 // A NetworkConfig is a network with its router, which also answers DNS and
-// knows the endpoints by name, but nothing of any cluster.
+// DHCP, and knows the endpoints by name, but nothing of any cluster.
 type NetworkConfig struct {
 	CIDR    netip.Prefix `json:"cidr"`
 	Gateway netip.Addr   `json:"gateway,omitzero"` // none: the World chooses one
 	Bridge  string       `json:"bridge,omitempty"` // default "vmbr0"
 	VLAN    int          `json:"vlan,omitempty"`   // 0: untagged
+	Static  []netip.Addr `json:"static,omitempty"` // given out by hand: not in the router's DHCP pool
 }
 
 // segment names the network's wire: bridges are apart, and so are VLANs.

@@ -51,7 +51,7 @@ func (w *World) startDatacentre(i int, h HypervisorConfig) error {
 		Dir: w.path("pve-" + strconv.Itoa(i)), Speed: w.cfg.Speed,
 		Hosts: []string{place.host, place.at.Addr().String()},
 		Nodes: h.Nodes, Storages: h.storages(), Bridges: h.Bridges, Pools: h.pools(),
-		Tokens: []pve.Token{token}, Hypervisor: d.rack,
+		Tokens: []pve.Token{token}, Hypervisor: d.rack, MemoryPerNode: h.memory(),
 	})
 	if err != nil {
 		return err
@@ -91,6 +91,14 @@ func (w *World) announceDatacentre(i int, d *datacentre, token string) error {
 	}
 	return nil
 }
+
+// A node has memory for all machines, wherever they are put, and for itself.
+const (
+	nodeMemory = 128 << 30
+	ownMemory  = 16 << 30
+)
+
+func (h HypervisorConfig) memory() int64 { return max(nodeMemory, h.Room+ownMemory) }
 
 // storages are those a fresh installation has, under the spec's names.
 func (h HypervisorConfig) storages() []pve.Storage {

@@ -26,6 +26,8 @@ type network struct {
 	gateway    netip.Addr
 	datacentre []netip.Addr // addresses on the bridge, the gateway first
 	services   []netip.Addr // addresses of the services host
+	static     []netip.Addr // addresses that DHCP leaves alone
+	pool       pool         // of the DHCP server; empty: none runs
 }
 
 // An endpoint is a place where a simulated server answers.
@@ -47,7 +49,7 @@ var elsewhere = []netip.Prefix{
 func newLayout(c Config) (*layout, error) {
 	l := &layout{endpoints: map[string]endpoint{}, names: map[string]netip.Addr{}}
 	for _, n := range c.Networks {
-		l.networks = append(l.networks, network{segment: n.segment(), cidr: n.CIDR.Masked(), gateway: n.Gateway})
+		l.networks = append(l.networks, network{segment: n.segment(), cidr: n.CIDR.Masked(), gateway: n.Gateway, static: n.Static})
 	}
 	if len(c.Services) == 0 {
 		return nil, errors.New("no services address")
@@ -60,7 +62,11 @@ func newLayout(c Config) (*layout, error) {
 	if err := l.addEndpoints(c); err != nil {
 		return nil, err
 	}
-	return l, l.addGateways()
+	if err := l.addGateways(); err != nil {
+		return nil, err
+	}
+	l.addPools()
+	return l, nil
 }
 
 func (l *layout) addServices(a netip.Addr) error {
@@ -203,7 +209,7 @@ func (l *layout) addGateways() error {
 	for i := range l.networks {
 		n := &l.networks[i]
 		if !n.gateway.IsValid() {
-			n.gateway, _ = firstFree(n.cidr, l.taken)
+			n.gateway, _ = firstFree(n.cidr, func(a netip.Addr) bool { return l.taken(a) || slices.Contains(n.static, a) })
 		}
 		if !n.cidr.Contains(n.gateway) {
 			return fmt.Errorf("network %s: no gateway %s in it", n.cidr, n.gateway)
@@ -215,6 +221,18 @@ func (l *layout) addGateways() error {
 		n.datacentre = append([]netip.Addr{n.gateway}, others...)
 	}
 	return nil
+}
+
+// addPools gives each wire one DHCP server, that of its first network.
+func (l *layout) addPools() {
+	served := map[string]bool{}
+	for i := range l.networks {
+		n := &l.networks[i]
+		if n.cidr.Addr().Is4() && !served[n.segment] {
+			n.pool = widestPool(n.cidr, slices.Concat(n.datacentre, n.services, n.static))
+			served[n.segment] = true
+		}
+	}
 }
 
 // hostsFile is the /etc/hosts of the services host.

@@ -19,7 +19,7 @@ func lan() NetworkConfig {
 
 var comparers = cmp.Options{
 	cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}, netip.AddrPort{}),
-	cmp.AllowUnexported(network{}, endpoint{}),
+	cmp.AllowUnexported(network{}, endpoint{}, pool{}),
 }
 
 func TestLayoutPlacesEndpoints(t *testing.T) {
@@ -69,8 +69,8 @@ func TestLayout(t *testing.T) {
 		t.Fatal(err)
 	}
 	networks := []network{
-		{"vmbr0", prefix("192.0.2.0/24"), addr("192.0.2.1"), []netip.Addr{addr("192.0.2.1"), addr("192.0.2.9")}, []netip.Addr{addr("192.0.2.210")}},
-		{"vmbr1.20", prefix("198.51.100.0/24"), addr("198.51.100.2"), []netip.Addr{addr("198.51.100.2")}, []netip.Addr{addr("198.51.100.1")}},
+		{"vmbr0", prefix("192.0.2.0/24"), addr("192.0.2.1"), []netip.Addr{addr("192.0.2.1"), addr("192.0.2.9")}, []netip.Addr{addr("192.0.2.210")}, nil, pool{addr("192.0.2.10"), 200}},
+		{"vmbr1.20", prefix("198.51.100.0/24"), addr("198.51.100.2"), []netip.Addr{addr("198.51.100.2")}, []netip.Addr{addr("198.51.100.1")}, nil, pool{addr("198.51.100.3"), 250}},
 	}
 	if diff := cmp.Diff(networks, l.networks, comparers); diff != "" {
 		t.Errorf("networks: -want +got\n%s", diff)
@@ -126,7 +126,7 @@ func TestLayoutRefuses(t *testing.T) {
 func TestConfigTravels(t *testing.T) {
 	want := Config{
 		Dir: "/tmp/w", Speed: 60, Hypervisors: []HypervisorConfig{{URL: "https://pve.lan", Nodes: []string{"a"}}},
-		Installers: []InstallerConfig{{URL: "http://192.0.2.9", Token: "t"}}, Networks: []NetworkConfig{lan(), {CIDR: prefix("198.51.100.0/24")}},
+		Installers: []InstallerConfig{{URL: "http://192.0.2.9", Token: "t"}}, Networks: []NetworkConfig{lan(), {CIDR: prefix("198.51.100.0/24"), Static: []netip.Addr{addr("198.51.100.7")}}},
 		Services: []netip.Addr{addr("192.0.2.210")}, Env: map[string]string{"A": "b"},
 	}
 	text, err := json.Marshal(want)

@@ -160,8 +160,22 @@ func (w *World) startRouters() error {
 			return fmt.Errorf("router of %s: %w", n.cidr, err)
 		}
 		w.later(r.Close)
+		if err := w.startDHCP(n); err != nil {
+			return fmt.Errorf("router of %s: %w", n.cidr, err)
+		}
 	}
 	return nil
+}
+
+func (w *World) startDHCP(n network) error {
+	if n.pool.size == 0 {
+		return nil
+	}
+	s, err := startDHCP(w.lab, n)
+	if err == nil {
+		w.later(s.Close)
+	}
+	return err
 }
 
 // listen opens the port of an endpoint, where its address is.

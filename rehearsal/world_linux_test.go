@@ -302,13 +302,10 @@ func TestMachinesBootOnTheNetworkAndVanishFromIt(t *testing.T) {
 	w := open(t, cfg)
 	m := vm(1, "vmbr0", 0)
 	m.CD = filepath.Join(cfg.Dir, "discovery.iso")
-	image, err := os.Create(m.CD)
-	must(t, err)
-	must(t, node.WriteISO(image, node.Discovery{
+	writeImage(t, m.CD, node.Discovery{
 		ServiceURL: "http://192.0.2.9:8090", InfraEnvID: uuid.NewString(),
 		Networks: []node.StaticNetwork{{NMState: nmstate, MACs: map[string]string{"02:00:00:00:00:01": "eth0"}}},
-	}, 4<<20))
-	must(t, image.Close())
+	})
 	r := w.datacentres[0].rack
 	must(t, r.PowerOn(m))
 	for deadline := time.Now().Add(20 * time.Second); dialSSH(t) != nil; <-time.After(10 * time.Millisecond) {

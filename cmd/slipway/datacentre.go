@@ -1,9 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -61,30 +61,50 @@ func (d *datacentre) addCluster(a *app, r reading, c spec.Cluster) error {
 	if err := a.diagnose(r, append(diags, more...)); err != nil {
 		return err
 	}
-	d.addHypervisor(c.Provider.Label, hypervisor)
+	d.addHypervisor(c, hypervisor)
 	d.addInstaller(c, engine)
-	network := rehearsal.NetworkConfig{CIDR: c.Network.CIDR.Masked(), Gateway: c.Network.Gateway, Bridge: c.Network.Bridge, VLAN: c.Network.VLAN}
-	if !slices.Contains(d.config.Networks, network) {
-		d.config.Networks = append(d.config.Networks, network)
+	d.addNetwork(c.Network)
+	for _, n := range c.Nodes {
+		network := d.addNetwork(n.Network)
+		if !n.DHCP() {
+			network.Static = append(network.Static, n.Address)
+		}
 	}
 	d.config.Services = append(d.config.Services, c.Services.Address)
 	d.replace("this host", "a network namespace that has "+c.Services.Address.String())
 	return nil
 }
 
+// addNetwork returns the network of the world that n is, a new one for the
+// first of several specs that have it.
+func (d *datacentre) addNetwork(n spec.Network) *rehearsal.NetworkConfig {
+	for i := range d.config.Networks {
+		known := &d.config.Networks[i]
+		if known.CIDR == n.CIDR.Masked() && known.Bridge == n.Bridge && known.VLAN == n.VLAN {
+			known.Gateway = cmp.Or(known.Gateway, n.Gateway)
+			return known
+		}
+	}
+	d.config.Networks = append(d.config.Networks, rehearsal.NetworkConfig{CIDR: n.CIDR.Masked(), Gateway: n.Gateway, Bridge: n.Bridge, VLAN: n.VLAN})
+	return &d.config.Networks[len(d.config.Networks)-1]
+}
+
 // noEnvironment keeps the user's environment out of the rehearsal.
 func noEnvironment(string) (string, bool) { return "", false }
 
-func (d *datacentre) addHypervisor(label string, c proxmox.Config) {
-	url := c.Endpoint.String()
-	known := slices.Contains(slices.Collect(maps.Values(d.tokens)), url)
-	d.tokens[label] = url
-	if known {
-		return
+func (d *datacentre) addHypervisor(c spec.Cluster, wanted proxmox.Config) {
+	url := wanted.Endpoint.String()
+	d.tokens[c.Provider.Label] = url
+	i := slices.IndexFunc(d.config.Hypervisors, func(h rehearsal.HypervisorConfig) bool { return h.URL == url })
+	if i < 0 {
+		i = len(d.config.Hypervisors)
+		d.config.Hypervisors = append(d.config.Hypervisors, rehearsal.HypervisorConfig{URL: url, Nodes: wanted.Nodes,
+			DiskStorage: wanted.Storage.Disk, ISOStorage: wanted.Storage.ISO, Pool: wanted.Pool})
+		d.replace("Proxmox VE "+url, "a simulated API; its certificate and token are trusted")
 	}
-	d.config.Hypervisors = append(d.config.Hypervisors, rehearsal.HypervisorConfig{URL: url, Nodes: c.Nodes,
-		DiskStorage: c.Storage.Disk, ISOStorage: c.Storage.ISO, Pool: c.Pool})
-	d.replace("Proxmox VE "+url, "a simulated API; its certificate and token are trusted")
+	for _, n := range c.Nodes {
+		d.config.Hypervisors[i].Room += int64(n.Memory) << 20
+	}
 }
 
 func (d *datacentre) addInstaller(c spec.Cluster, engine assisted.Config) {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 
+	"github.com/insomniacslk/dhcp/dhcpv4/server4"
 	"github.com/vishvananda/netlink"
 )
 
@@ -114,6 +115,23 @@ func (l *Lab) Route() error {
 		}
 		return errors.Join(v4, v6)
 	})
+}
+
+// ListenSegment opens a UDP socket of the datacentre that hears what comes to
+// port from one segment, broadcasts included, and sends there only: what a DHCP
+// server needs.
+func (l *Lab) ListenSegment(segment string, port int) (c net.PacketConn, err error) {
+	l.mu.Lock()
+	bridge := l.segments[segment]
+	l.mu.Unlock()
+	if bridge == nil {
+		return nil, fmt.Errorf("segment %s: no such segment", segment)
+	}
+	err = l.datacentre.Do(func() error {
+		c, err = server4.NewIPv4UDPConn(bridge.Attrs().Name, &net.UDPAddr{Port: port})
+		return err
+	})
+	return c, wrap(fmt.Sprintf("segment %s: listen on port %d", segment, port), err)
 }
 
 // Connect cables the process's own namespace to a segment, with an interface

@@ -42,6 +42,11 @@ func (*Lab) AddRemote(netip.Addr) error { return ErrUnsupported }
 // Route is not possible here.
 func (*Lab) Route() error { return ErrUnsupported }
 
+// ListenSegment is not possible here.
+func (*Lab) ListenSegment(segment string, port int) (net.PacketConn, error) {
+	return nil, ErrUnsupported
+}
+
 // Connect is not possible here.
 func (*Lab) Connect(segment, ifname string, addrs []netip.Prefix, gateway netip.Addr) error {
 	return ErrUnsupported
@@ -91,6 +96,9 @@ func (*Port) Down() error { return ErrUnsupported }
 
 // Configure is not possible here.
 func (*Port) Configure([]netip.Prefix, netip.Addr, int) error { return ErrUnsupported }
+
+// Broadcast is not possible here.
+func (*Port) Broadcast(port int) (net.PacketConn, error) { return nil, ErrUnsupported }
 
 // A Socket is not possible here.
 type Socket struct {

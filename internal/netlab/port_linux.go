@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"sync"
 
+	"github.com/insomniacslk/dhcp/dhcpv4/nclient4"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -68,6 +69,17 @@ func (p *Port) Configure(addrs []netip.Prefix, gateway netip.Addr, mtu int) erro
 		p.address(p.iface, addrs),
 		p.route(p.iface, gateway),
 	))
+}
+
+// Broadcast opens a socket that sends every UDP packet to all of the segment
+// and hears all that come to port, before the interface has an address as
+// well: what a DHCP client (RFC 2131 section 4.1) needs.
+func (p *Port) Broadcast(port int) (c net.PacketConn, err error) {
+	err = p.Do(func() error {
+		c, err = nclient4.NewRawUDPConn(p.iface.Attrs().Name, port)
+		return err
+	})
+	return c, wrap(fmt.Sprintf("broadcast socket for port %d", port), err)
 }
 
 // setMTU sets both ends: a longer packet than the far end takes is lost.

@@ -28,6 +28,7 @@ func (p patch) Dial(ctx context.Context, network, address string) (net.Conn, err
 
 func (patch) Configure([]netip.Prefix, netip.Addr, int) error { return nil }
 func (patch) Listen(string, string) (net.Listener, error)     { return nil, errors.ErrUnsupported }
+func (patch) Broadcast(int) (net.PacketConn, error)           { return nil, errors.ErrUnsupported }
 func (patch) Up() error                                       { return nil }
 func (patch) Down() error                                     { return nil }
 

@@ -40,6 +40,9 @@ type Link interface {
 	// Listen and Dial open sockets in the host's network.
 	Listen(network, address string) (net.Listener, error)
 	Dial(ctx context.Context, network, address string) (net.Conn, error)
+	// Broadcast opens a socket on a UDP port that reaches all of the wire, and
+	// does so before the interface has an address.
+	Broadcast(port int) (net.PacketConn, error)
 	// Up and Down plug and pull the cable. A host that is down does not
 	// refuse: its packets vanish.
 	Up() error

@@ -51,7 +51,7 @@ func (h *Host) load(s *system, disk *System) (*installed, error) {
 		return nil, err
 	}
 	s.release = i.bundle.Release
-	if s.net, _, err = h.joinNetwork(disk.Static); err != nil {
+	if _, err = s.joinNetwork(disk.Static); err != nil {
 		return nil, err
 	}
 	if i.cluster, err = h.site.cluster(i.bundle, disk.Service); err != nil {

@@ -26,6 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type lab struct {
 	t       testing.TB
 	a, b    int
+	dhcp    net.Addr // of its DHCP server, nil: none
 	closers sync.WaitGroup
 }
 
@@ -63,6 +64,19 @@ func (l *lab) listen(address string) net.Listener {
 func (l *lab) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	var d net.Dialer
 	return d.DialContext(ctx, network, l.loopback(address))
+}
+
+// A wire is a broadcast socket: what is sent to anybody goes to one server.
+type wire struct {
+	net.PacketConn
+	server net.Addr
+}
+
+func (w wire) WriteTo(packet []byte, _ net.Addr) (int, error) {
+	if w.server == nil {
+		return len(packet), nil
+	}
+	return w.PacketConn.WriteTo(packet, w.server)
 }
 
 // A link is a host's end of a cable in the lab.
@@ -108,6 +122,12 @@ func (k *link) Dial(ctx context.Context, network, address string) (net.Conn, err
 		return nil, ctx.Err()
 	}
 	return k.lab.dial(ctx, network, address)
+}
+
+// Broadcast has nobody listening, unless the lab has a DHCP server.
+func (k *link) Broadcast(int) (net.PacketConn, error) {
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	return wire{conn, k.lab.dhcp}, err
 }
 
 func (k *link) Up() error {

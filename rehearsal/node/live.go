@@ -15,11 +15,10 @@ func (h *Host) bootLive(ctx context.Context, d Discovery) error {
 	h.update(func(s *HostState) { s.Phase = PhaseLive })
 	s := h.newSystem(ctx, true, newMachineID())
 	defer s.stop()
-	network, own, err := h.joinNetwork(d.Networks)
+	own, err := s.joinNetwork(d.Networks)
 	if err != nil {
 		return err
 	}
-	s.net = network
 	s.nameByDNS()
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"strings"
 	"syscall"
 )
 
@@ -22,43 +21,83 @@ type port struct {
 	netInterface
 }
 
-// joinNetwork finds the static network that has a MAC of this host and
-// configures the links by it.
-func (h *Host) joinNetwork(static []StaticNetwork) (*network, StaticNetwork, error) {
-	own, found := h.ownNetwork(static)
-	if !found {
-		return nil, own, fmt.Errorf("network: no static configuration has the MAC %s, and no DHCP server answers", h.macs())
+// joinNetwork configures the host's interfaces as the static network says that
+// has one of its MACs; without one by DHCP, which is NetworkManager's default.
+func (s *system) joinNetwork(static []StaticNetwork) (StaticNetwork, error) {
+	own, found := s.host.ownNetwork(static)
+	n := s.newNetwork()
+	var err error
+	if found {
+		err = n.describe(s.host.hw.NICs, own)
+	} else {
+		n.byDefault(s.host.hw.NICs)
 	}
-	config, err := parseNMState(own.NMState)
+	if err == nil {
+		err = s.address(n)
+	}
 	if err != nil {
-		return nil, own, fmt.Errorf("network: %w", err)
+		return own, fmt.Errorf("network: %w", err)
 	}
-	n := &network{}
-	for _, nic := range h.hw.NICs {
-		i, ok := config.interfaces[own.MACs[nic.MAC.String()]]
-		if !ok {
-			continue
-		}
-		if err := nic.Link.Configure(i.addrs, i.gateway, i.mtu); err != nil {
-			return nil, own, fmt.Errorf("network: %s: %w", nic.Name, err)
-		}
-		n.ports = append(n.ports, port{nic, i})
-	}
-	if len(n.addrs()) == 0 {
-		return nil, own, n.why(config)
-	}
-	n.resolver = resolver{servers: config.servers, search: config.search, dial: n.dial, timeout: h.patience(dnsTimeout)}
-	h.update(func(s *HostState) { s.Addresses = n.addrs() })
-	return n, own, nil
+	s.net = n
+	s.host.update(func(h *HostState) { h.Addresses = n.addrs() })
+	return own, nil
 }
 
-func (n *network) why(config netConfig) error {
-	for _, p := range n.ports {
-		if p.dhcp {
-			return fmt.Errorf("network: %s: no DHCP server answers", p.nic.Name)
+func (s *system) newNetwork() *network {
+	n := &network{resolver: resolver{timeout: s.host.patience(dnsTimeout)}}
+	n.resolver.dial = n.dial
+	return n
+}
+
+// describe gives n the interfaces that own has for nics.
+func (n *network) describe(nics []NIC, own StaticNetwork) error {
+	config, err := parseNMState(own.NMState)
+	if err != nil {
+		return err
+	}
+	n.resolver.servers, n.resolver.search = config.servers, config.search
+	for _, nic := range nics {
+		if i, ok := config.interfaces[own.MACs[nic.MAC.String()]]; ok {
+			n.ports = append(n.ports, port{nic, i})
 		}
 	}
-	return errors.New("network: the configuration gives no interface of this host an address")
+	return nil
+}
+
+func (n *network) byDefault(nics []NIC) {
+	for _, nic := range nics {
+		n.ports = append(n.ports, port{nic, netInterface{dhcp: &dhcpConfig{dns: true, gateway: true}}})
+	}
+}
+
+func (p *port) configure() error {
+	gateway := p.gateway
+	if len(p.addrs) == 0 { // no lease yet, and so no way there
+		gateway = netip.Addr{}
+	}
+	if err := p.nic.Link.Configure(p.addrs, gateway, p.mtu); err != nil {
+		return fmt.Errorf("%s: %w", p.nic.Name, err)
+	}
+	return nil
+}
+
+// address brings the interfaces up, and returns once one of them has an
+// address.
+func (s *system) address(n *network) error {
+	dynamic := false
+	for i := range n.ports {
+		if err := n.ports[i].configure(); err != nil {
+			return err
+		}
+		dynamic = dynamic || n.ports[i].dhcp != nil
+	}
+	if dynamic {
+		return s.retry(s.ctx, dhcpRetry, func() error { return s.leaseAll(n) })
+	}
+	if len(n.addrs()) == 0 {
+		return errors.New("the configuration gives no interface of this host an address")
+	}
+	return nil
 }
 
 func (h *Host) ownNetwork(static []StaticNetwork) (StaticNetwork, bool) {
@@ -70,14 +109,6 @@ func (h *Host) ownNetwork(static []StaticNetwork) (StaticNetwork, bool) {
 		}
 	}
 	return StaticNetwork{}, false
-}
-
-func (h *Host) macs() string {
-	var list []string
-	for _, nic := range h.hw.NICs {
-		list = append(list, nic.MAC.String())
-	}
-	return strings.Join(list, ", ")
 }
 
 // addrs are the addresses of all interfaces.

@@ -22,7 +22,7 @@ type netInterface struct {
 	addrs   []netip.Prefix
 	gateway netip.Addr // of a default route through it
 	mtu     int
-	dhcp    bool
+	dhcp    *dhcpConfig // nil: none
 }
 
 // The nmstate schema (nmstate.io), as far as an ethernet interface of an
@@ -121,13 +121,22 @@ func (c *netConfig) addInterface(i nmInterface) error {
 	}
 	n := netInterface{mtu: i.MTU}
 	if i.State == "" || i.State == "up" {
-		n.dhcp = i.IPv4.Enabled && i.IPv4.DHCP || i.IPv6.Enabled && i.IPv6.DHCP
+		n.dhcp = i.IPv4.dhcp()
 		if err := errors.Join(n.addAddrs(i.IPv4, netip.Addr.Is4), n.addAddrs(i.IPv6, netip.Addr.Is6)); err != nil {
 			return err
 		}
 	}
 	c.interfaces[i.Name] = n
 	return nil
+}
+
+// dhcp is what nmstate takes of a lease when it is not told.
+func (ip nmIP) dhcp() *dhcpConfig {
+	if !ip.Enabled || !ip.DHCP {
+		return nil
+	}
+	unless := func(b *bool) bool { return b == nil || *b }
+	return &dhcpConfig{dns: unless(ip.AutoDNS), gateway: unless(ip.AutoGateway) && unless(ip.AutoRoutes)}
 }
 
 func (n *netInterface) addAddrs(ip nmIP, family func(netip.Addr) bool) error {
@@ -178,5 +187,5 @@ func (n netInterface) onLink(a netip.Addr) bool {
 			return true
 		}
 	}
-	return n.dhcp || a.IsLinkLocalUnicast()
+	return n.dhcp != nil || a.IsLinkLocalUnicast()
 }

@@ -10,6 +10,8 @@ const (
 	liveBootTime    = 40 * time.Second // kernel, initramfs, root file system of the live system
 	diskBootTime    = 30 * time.Second // kernel and system from disk, until the network
 	shutdownTime    = 5 * time.Second  // services end, file systems are unmounted
+	dhcpTimeout     = 4 * time.Second  // a DHCP client asks again
+	dhcpRetry       = 60 * time.Second // it tries again after nobody answered
 	agentStartTime  = 10 * time.Second // image pull and start of the discovery agent
 	agentRetry      = 5 * time.Second  // registration that was refused
 	agentBackoff    = 60 * time.Second // the service does not answer instructions
