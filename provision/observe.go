@@ -29,12 +29,26 @@ func (p *Project) observe(ctx context.Context, doc state.Document, found map[str
 	if err != nil {
 		return plan.Observed{}, err
 	}
-	recorded := map[string]bool{}
+	observed := plan.Observed{Machines: sorted(found), Recorded: map[string]bool{}, Made: map[string]bool{}, Learned: doc.Learned,
+		Registered: len(refs) > 0, Image: len(images) > 0, Services: len(serves) > 0, Installed: p.joined(ctx), Ready: !doc.Ready.IsZero()}
 	for node := range doc.Machines {
-		recorded[node] = true
+		observed.Recorded[node] = true
+		if wasMade(doc, node) {
+			observed.Made[node] = true
+		}
 	}
-	return plan.Observed{Machines: sorted(found), Recorded: recorded, Registered: len(refs) > 0,
-		Image: len(images) > 0, Services: len(serves) > 0, Installed: p.joined(ctx)}, nil
+	_, observed.Repairs = p.provider.(provider.Repairer)
+	if served, err := services.Read(p.document()); err == nil && observed.Services {
+		observed.Served = &served
+	}
+	return observed, nil
+}
+
+// wasMade reports whether the node's machine has existed, as far as the state
+// knows: an identity is recorded before the machine is.
+func wasMade(doc state.Document, node string) bool {
+	made, booted := doc.Steps["machine "+node], doc.Steps["boot "+node]
+	return made.Kind != state.Undone && (made.Kind == state.Done || booted.Kind != "" || !doc.Ready.IsZero())
 }
 
 // joined asks the cluster itself, when there is a kubeconfig to ask it with.

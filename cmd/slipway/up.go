@@ -2,8 +2,11 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,11 +19,20 @@ import (
 
 func newUp(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "up",
+		Use:     "up [PLANFILE]",
 		Aliases: []string{"apply"},
 		Short:   "Make the cluster, or go on making it, until every node is Ready",
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return a.up(cmd.Context()) },
+		Long: `Make the cluster, or go on making it, until every node is Ready. With the plan
+file that "plan --out" wrote, do what it says without asking, and nothing when
+spec or world have moved since.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			confirm, err := a.confirmation(args)
+			if err != nil {
+				return err
+			}
+			return a.up(cmd.Context(), confirm)
+		},
 	}
 	a.runFlags(cmd)
 	a.progressFlag(cmd)
@@ -29,7 +41,7 @@ func newUp(a *app) *cobra.Command {
 	return cmd
 }
 
-func (a *app) up(ctx context.Context) error {
+func (a *app) up(ctx context.Context, confirm func(plan.Plan) error) error {
 	json, err := a.json()
 	if err != nil {
 		return err
@@ -39,7 +51,7 @@ func (a *app) up(ctx context.Context) error {
 		return err
 	}
 	defer progress.Close()
-	result, err := p.Up(ctx, aside(progress, a.confirmUp))
+	result, err := p.Up(ctx, aside(progress, confirm))
 	if err != nil {
 		return err
 	}
@@ -48,6 +60,39 @@ func (a *app) up(ctx context.Context) error {
 		return view.JSON(a.stdout, result)
 	}
 	return a.handOver(result)
+}
+
+// confirmation asks a person, or the plan file that was given: the spec is then
+// the one that the file was made of.
+func (a *app) confirmation(args []string) (func(plan.Plan) error, error) {
+	if len(args) == 0 {
+		return a.confirmUp, nil
+	}
+	file, err := provision.ReadPlanFile(args[0])
+	if err != nil {
+		return nil, err
+	}
+	if err := a.takeInputs(file.Inputs); err != nil {
+		return nil, err
+	}
+	return file.Confirm(args[0]), nil
+}
+
+// takeInputs reads the spec from where a plan file says. What flags and
+// environment say besides must be the same.
+func (a *app) takeInputs(in provision.Inputs) error {
+	if len(a.files) == 0 {
+		a.files = in.Files
+	}
+	a.override = cmp.Or(a.override, in.Override)
+	a.cluster = cmp.Or(a.cluster, in.Cluster)
+	if err := a.pinInputs(); err != nil {
+		return err
+	}
+	if !reflect.DeepEqual(a.inputs(), in) {
+		return usage(hint.With(errors.New("the plan file was made of another spec than the one given"), "leave out --file, --override and --cluster: the plan file has them"))
+	}
+	return nil
 }
 
 // confirmUp shows the plan and asks, unless --yes or nothing would change.

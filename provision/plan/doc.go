@@ -5,4 +5,12 @@
 // same world always give the same plan, byte for byte. What people want to see
 // before they confirm is part of it: addresses, MACs, UUIDs, DNS records and
 // frontends. Secrets are not.
+//
+//	plan.go      the types, and Make and Teardown
+//	machines.go  a change for each node and for each machine that is none
+//	drift.go     how what is kept differs from the spec, and who mends that
+//	names.go     what the cluster answers at, and what its router must know
+//	explain.go   every default, and why each change is what it is
+//	digest.go    which spec and which world the plan was made of
+//	moved.go     whether a plan that was confirmed is still the one to carry out
 package plan

@@ -2,6 +2,8 @@ package plan
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/slipway-project/slipway/provision/provider"
@@ -15,13 +17,23 @@ const Version = 1
 // An Action is what happens to something.
 type Action string
 
-// The actions.
+// The actions. What is kept, extra or gone is nothing to do.
 const (
 	Create Action = "create"
-	Adopt  Action = "adopt" // it exists with the cluster's mark, but no state here knows it
+	Adopt  Action = "adopt"  // it exists with the cluster's mark, but no state here knows it
+	Update Action = "update" // it exists and differs in what `up` can put right
 	Keep   Action = "keep"
+	Extra  Action = "extra"  // it carries the cluster's mark, but the spec does not have it; `up` leaves it alone
+	Gone   Action = "gone"   // the state knows it, but neither world nor spec have it
+	Refuse Action = "refuse" // `up` ends before it changes anything, for this reason
 	Delete Action = "delete"
 )
+
+// Actions lists all actions, in the order in which a summary counts them.
+var Actions = []Action{Create, Adopt, Update, Keep, Extra, Gone, Refuse, Delete}
+
+// Does reports whether `up` or `down` has anything to do about it.
+func (a Action) Does() bool { return a != Keep && a != Extra && a != Gone }
 
 // A Kind is a kind of thing that is made for a cluster.
 type Kind string
@@ -35,35 +47,49 @@ const (
 	Cluster      Kind = "cluster" // the installation itself
 )
 
+// Kinds lists all kinds, in the order in which they are made.
+var Kinds = []Kind{Services, Registration, Image, Machine, Cluster}
+
 // Observed is what exists of a cluster. The zero value is nothing.
 type Observed struct {
-	Machines   []provider.Machine // those that carry its mark, in any order
-	Recorded   map[string]bool    // the nodes whose machines our state knows
-	Services   bool               // DNS and load balancer run
-	Registered bool               // the installer's objects exist
-	Image      bool               // the boot image is stored
-	Installed  bool               // all planned nodes were seen Ready
+	Machines   []provider.Machine    // those that carry its mark, in any order
+	Recorded   map[string]bool       // the nodes whose machines our state knows
+	Made       map[string]bool       // those of them whose machines have existed
+	Learned    map[string]netip.Addr // addresses by DHCP, by node
+	Repairs    bool                  // the provider is a provider.Repairer
+	Services   bool                  // DNS and load balancer run
+	Served     *services.Document    // what they were told to serve; nil: not known
+	Registered bool                  // the installer's objects exist
+	Image      bool                  // the boot image is stored
+	Installed  bool                  // all planned nodes were seen Ready
+	Ready      bool                  // they were so once, as our state knows
 }
 
-// A Plan is the list of changes for one cluster. Its JSON form is stable.
+// A Plan is the list of changes for one cluster. Its JSON form is stable:
+// docs/plan.md says what each field means.
 type Plan struct {
-	Version   int        `json:"version"`
-	Cluster   string     `json:"cluster"` // full name
-	Destroy   bool       `json:"destroy"` // made by Teardown
-	Changes   []Change   `json:"changes"`
-	Records   []Record   `json:"records,omitempty"`
-	Frontends []Frontend `json:"frontends,omitempty"`
+	Version      int           `json:"version"`
+	Cluster      string        `json:"cluster"`         // full name
+	Destroy      bool          `json:"destroy"`         // made by Teardown
+	Spec         string        `json:"spec,omitempty"`  // digest of the cluster as the spec has it
+	World        string        `json:"world,omitempty"` // digest of what was observed
+	Changes      []Change      `json:"changes"`
+	Reservations []Reservation `json:"reservations,omitempty"`
+	Records      []Record      `json:"records,omitempty"`
+	Frontends    []Frontend    `json:"frontends,omitempty"`
+	Explain      []Explanation `json:"explain,omitempty"` // see [Explain]; only when asked for
 }
 
 // A Change is one thing to be made, kept or deleted.
 type Change struct {
-	Action Action   `json:"action"`
-	Kind   Kind     `json:"kind"`
-	Name   string   `json:"name"`
-	Detail string   `json:"detail,omitempty"` // what it is, where Node does not say
-	Node   *Node    `json:"node,omitempty"`   // of a machine
-	Reason string   `json:"reason,omitempty"` // why this action
-	Drift  []string `json:"drift,omitempty"`  // how a machine that is kept differs from the spec
+	Action Action  `json:"action"`
+	Kind   Kind    `json:"kind"`
+	Name   string  `json:"name"`             // unique among those of its kind, but for extra machines
+	Detail string  `json:"detail,omitempty"` // what it is, where Node does not say
+	Node   *Node   `json:"node,omitempty"`   // of a machine
+	Reason string  `json:"reason,omitempty"` // why this action
+	Next   string  `json:"next,omitempty"`   // what a person can do about it, where `up` does nothing
+	Drift  []Drift `json:"drift,omitempty"`  // how what exists differs from the spec
 }
 
 // A Node is the node that a machine is for.
@@ -73,7 +99,8 @@ type Node struct {
 	CPUs    int       `json:"cpus"`
 	Memory  int       `json:"memory_mib"`
 	Disk    int       `json:"disk_gib"`
-	Address string    `json:"address,omitempty"`
+	DHCP    bool      `json:"dhcp,omitempty"`    // Address is known once it was given out
+	Address string    `json:"address,omitempty"` // "": not known
 	MAC     string    `json:"mac,omitempty"`
 	UUID    string    `json:"uuid"`
 	ID      string    `json:"id,omitempty"`    // the provider's, once there is one
@@ -83,8 +110,9 @@ type Node struct {
 // Make plans what brings c about. The services document is the one that is
 // going to be served: the plan shows its names and ports.
 func Make(c spec.Cluster, served services.Document, o Observed) Plan {
-	p := Plan{Version: Version, Cluster: c.FullName(), Records: records(served), Frontends: frontends(served)}
-	p.add(ensure(o.Services, Change{Kind: Services, Name: c.FullName(), Detail: "DNS and load balancer at " + c.Services.Address.String()}))
+	p := Plan{Version: Version, Cluster: c.FullName(), Spec: specDigest(c), World: o.digest(),
+		Reservations: reservations(c, o), Records: records(served), Frontends: frontends(served)}
+	p.add(o.serve(c, served))
 	p.add(ensure(o.Registered || o.Installed, Change{Kind: Registration, Name: c.FullName(), Detail: c.Installer.Type + " installer"}))
 	if !o.Installed {
 		p.add(ensure(o.Image, Change{Kind: Image, Name: c.FullName(), Detail: "discovery ISO"}))
@@ -99,7 +127,7 @@ func Make(c spec.Cluster, served services.Document, o Observed) Plan {
 func Teardown(cluster string, o Observed) Plan {
 	p := Plan{Version: Version, Cluster: cluster, Destroy: true, Changes: []Change{}}
 	p.remove(o.Installed, Change{Kind: Cluster, Name: cluster, Detail: "the installed cluster with all its data"})
-	machines := byName(o.Machines)
+	machines := sorted(o.Machines)
 	for i := range machines {
 		m := machines[len(machines)-1-i]
 		p.add(Change{Action: Delete, Kind: Machine, Name: m.Name, Node: nodeOf(m)})
@@ -138,7 +166,19 @@ func title(c spec.Cluster) string {
 }
 
 // Changed reports whether anything is to be done.
-func (p Plan) Changed() bool { return p.Count(Keep) < len(p.Changes) }
+func (p Plan) Changed() bool {
+	return slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Action.Does() })
+}
+
+// Refused returns the changes for which `up` ends before it changes anything.
+func (p Plan) Refused() (why []Change) {
+	for _, c := range p.Changes {
+		if c.Action == Refuse {
+			why = append(why, c)
+		}
+	}
+	return why
+}
 
 // Count returns how many changes have the action.
 func (p Plan) Count(a Action) int {
@@ -151,11 +191,16 @@ func (p Plan) Count(a Action) int {
 	return n
 }
 
-// Summary counts the changes: "6 to create, 4 to keep".
+// Summary counts the changes: "6 to create, 4 to keep, 1 extra".
 func (p Plan) Summary() string {
 	var parts []string
-	for _, a := range []Action{Create, Adopt, Keep, Delete} {
-		if n := p.Count(a); n > 0 {
+	for _, a := range Actions {
+		n := p.Count(a)
+		switch {
+		case n == 0:
+		case a == Extra || a == Gone:
+			parts = append(parts, fmt.Sprintf("%d %s", n, a))
+		default:
 			parts = append(parts, fmt.Sprintf("%d to %s", n, a))
 		}
 	}

@@ -1,0 +1,133 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/slipway-project/slipway/provision/provider"
+	"github.com/slipway-project/slipway/provision/services"
+	"github.com/slipway-project/slipway/provision/spec"
+)
+
+// A Drift is a way in which what exists differs from the spec.
+type Drift struct {
+	What    string `json:"what"`
+	Repairs bool   `json:"repairs"`       // `up` puts it right, or tries to
+	Why     string `json:"why,omitempty"` // it does not, and what does
+}
+
+const anew = "not in place: `slipway down`, then `slipway up`"
+
+// drift says how a machine differs from its node; what the provider itself
+// noticed comes last.
+func (o Observed) drift(n spec.Node, m provider.Machine) []Drift {
+	var found []Drift
+	differ := func(what string, want, got any, d Drift) {
+		if want != got {
+			d.What = fmt.Sprintf("%s is %v, the spec says %v", what, got, want)
+			found = append(found, d)
+		}
+	}
+	differ("cpus", n.CPUs, m.CPUs, o.resize(m))
+	differ("memory (MiB)", n.Memory, m.Memory, o.resize(m))
+	differ("disk (GiB)", n.Disk, m.Disk, Drift{Why: anew})
+	differ("uuid", n.UUID, m.UUID, Drift{Why: anew})
+	differ("mac", n.MAC.String(), cmp.Or(macOf(m), "missing"), Drift{Why: anew})
+	for _, said := range m.Adrift {
+		d := o.mend()
+		if d.What = said; !slices.ContainsFunc(found, func(f Drift) bool { return f.What == said }) {
+			found = append(found, d)
+		}
+	}
+	return found
+}
+
+// mend is drift that the provider can put right, if it can at all.
+func (o Observed) mend() Drift {
+	if o.Repairs {
+		return Drift{Repairs: true}
+	}
+	return Drift{Why: "the provider changes no machine that exists"}
+}
+
+// resize is drift that can be put right while the machine is off.
+func (o Observed) resize(m provider.Machine) Drift {
+	if o.Repairs && m.Power != provider.PowerOff {
+		return Drift{Why: "only while the machine is off: shut it down, then run `slipway up`"}
+	}
+	return o.mend()
+}
+
+func repaired(all []Drift) bool {
+	return slices.ContainsFunc(all, func(d Drift) bool { return d.Repairs })
+}
+
+// serve plans for the services. They follow their document without a restart.
+func (o Observed) serve(c spec.Cluster, want services.Document) Change {
+	s := ensure(o.Services, Change{Kind: Services, Name: c.FullName(), Detail: "DNS and load balancer at " + c.Services.Address.String()})
+	switch {
+	case !o.Services:
+	case o.Served == nil:
+		s.Action, s.Reason = Update, "they run, and no document here says what they serve"
+	default:
+		if s.Drift = outdated(*o.Served, want); repaired(s.Drift) {
+			s.Action, s.Reason = Update, "they serve something else than the spec says"
+		}
+	}
+	return s
+}
+
+// outdated says how what is served differs from what is wanted.
+func outdated(got, want services.Document) []Drift {
+	found := against("DNS listens at", listens(got), listens(want))
+	found = append(found, against("DNS record", lines(records(got), Record.String), lines(records(want), Record.String))...)
+	found = append(found, against("frontend", lines(frontends(got), Frontend.String), lines(frontends(want), Frontend.String))...)
+	if got.Serial = want.Serial; found == nil && digest(normal(got)) != digest(normal(want)) {
+		found = append(found, Drift{What: "settings of DNS or load balancer differ", Repairs: true})
+	}
+	return found
+}
+
+// normal is d without what its serial alone decides.
+func normal(d services.Document) services.Document {
+	d.DNS.Zones = slices.Clone(d.DNS.Zones)
+	for i := range d.DNS.Zones {
+		d.DNS.Zones[i].Serial = 0
+	}
+	return d
+}
+
+func listens(d services.Document) []string {
+	all := make([]string, len(d.DNS.Listen))
+	for i, a := range d.DNS.Listen {
+		all[i] = a.String()
+	}
+	return all
+}
+
+func lines[T any](of []T, text func(T) string) []string {
+	all := make([]string, len(of))
+	for i, v := range of {
+		all[i] = text(v)
+	}
+	return all
+}
+
+// against lists what is only in one of got and want.
+func against(what string, got, want []string) (found []Drift) {
+	only := func(in, other []string, ends string) {
+		there := make(map[string]bool, len(other))
+		for _, line := range other {
+			there[line] = true
+		}
+		for _, line := range in {
+			if !there[line] {
+				found = append(found, Drift{What: what + " " + line + ends, Repairs: true})
+			}
+		}
+	}
+	only(got, want, " is not in the spec")
+	only(want, got, " is missing")
+	return found
+}
