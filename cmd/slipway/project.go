@@ -38,6 +38,7 @@ func (a *app) read() (reading, error) {
 	}
 	loaded, diags, files := spec.Load(paths, spec.Options{
 		Override: a.override, LookupEnv: os.LookupEnv, Stdin: a.stdin,
+		Vars: a.vars, VarFiles: a.varFiles,
 		ProviderTypes: providers.Types(), ValidateProvider: providers.Validate,
 		InstallerTypes: installers.Types(), ValidateInstaller: installers.Validate,
 	})

@@ -31,6 +31,8 @@ type app struct {
 	files    []string
 	cluster  string
 	override string
+	vars     []string
+	varFiles []string
 	home     string
 	progress string
 	output   string
@@ -53,7 +55,7 @@ func newRoot(a *app) *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.home, "home", "", "state directory (default $XDG_STATE_HOME/slipway)")
-	root.AddCommand(newValidate(a), newPlan(a), newUp(a), newStatus(a), newDoctor(a), newDown(a),
+	root.AddCommand(newInit(a), newValidate(a), newFmt(a), newPlan(a), newUp(a), newStatus(a), newDoctor(a), newDown(a),
 		newKubeconfig(a), newServe(a), newDNS(a), newDHCP(a), newLB(a), newRehearse(a), newVersion(a))
 	refuseStrayArguments(root)
 	return root
@@ -77,6 +79,7 @@ func refuseStrayArguments(cmd *cobra.Command) {
 // specFlags are those of verbs that read a spec.
 func (a *app) specFlags(cmd *cobra.Command) {
 	a.fileFlags(cmd)
+	a.varFlags(cmd)
 	cmd.Flags().StringVar(&a.override, "override", "", "`FILE` whose blocks replace attributes of the spec")
 }
 
@@ -85,6 +88,13 @@ func (a *app) fileFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringArrayVarP(&a.files, "file", "f", nil, "spec `FILE` or directory, - for stdin (default cluster.hcl)")
 	flags.StringVar(&a.cluster, "cluster", "", "`NAME` of the cluster when the spec has several")
+}
+
+// varFlags give variables of the spec their values.
+func (a *app) varFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringArrayVar(&a.vars, "var", nil, "`NAME=VALUE` of a variable of the spec; wins over --var-file and SLIPWAY_VAR_NAME")
+	flags.StringArrayVar(&a.varFiles, "var-file", nil, "`FILE` of NAME = VALUE lines, or of JSON; of several the last wins")
 }
 
 // runFlags are those of verbs that contact the world.

@@ -94,8 +94,12 @@ func (l *loader) clusters(blocks hcl.Blocks, providers []Provider) []*cluster {
 	}
 	l.allot(list)
 	l.check(list)
+	if l.diags.HasErrors() {
+		return list
+	}
 	for _, c := range list {
 		c.gather()
+		c.defaults()
 	}
 	return list
 }
