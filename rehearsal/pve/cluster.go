@@ -138,7 +138,7 @@ func getResources(c *call) (any, error) {
 		list = append(list, c.srv.vmResources(c.token)...)
 	}
 	if kind == "" || kind == "node" {
-		list = append(list, c.srv.nodeResources()...)
+		list = append(list, c.srv.nodeResources(c.token)...)
 	}
 	if kind == "" || kind == "storage" {
 		list = append(list, c.srv.storageResources(c.token)...)
@@ -151,9 +151,14 @@ func getResources(c *call) (any, error) {
 
 func (s *Server) vmResources(t *Token) (list []map[string]any) {
 	for _, id := range slices.Sorted(maps.Keys(s.vms)) {
-		if s.allowedLocked(t, vmPath(id), "VM.Audit") {
-			list = append(list, s.resource(s.vms[id]))
+		if !s.allowedLocked(t, vmPath(id), "VM.Audit") {
+			continue
 		}
+		entry := s.resource(s.vms[id])
+		if pool := s.vms[id].pool; pool != "" && !s.allowedLocked(t, "/pool/"+pool, "Pool.Audit") {
+			delete(entry, "pool")
+		}
+		list = append(list, entry)
 	}
 	return list
 }
@@ -199,12 +204,28 @@ func (m *machine) maxDisk() int64 {
 	return 0
 }
 
-func (s *Server) nodeResources() (list []map[string]any) {
+func (s *Server) nodeResources(t *Token) (list []map[string]any) {
 	for _, node := range s.cfg.Nodes {
-		list = append(list, map[string]any{"id": "node/" + node, "type": "node", "node": node, "status": "online",
-			"maxcpu": s.cfg.CPUsPerNode, "maxmem": s.cfg.MemoryPerNode, "mem": s.memoryUsed(node), "cpu": 0.02, "uptime": 86400, "level": ""})
+		list = append(list, s.describeNode(t, node))
 	}
 	return list
+}
+
+// describeNode is a node in lists, with figures for those who may audit it.
+// The caller holds s.mu.
+func (s *Server) describeNode(t *Token, node string) map[string]any {
+	entry := map[string]any{"id": "node/" + node, "type": "node", "node": node, "status": "online", "level": ""}
+	audit := s.allowedLocked(t, "/nodes/"+node, "Sys.Audit")
+	if audit {
+		entry["maxcpu"], entry["maxmem"], entry["maxdisk"] = s.cfg.CPUsPerNode, s.cfg.MemoryPerNode, int64(100<<30)
+	}
+	switch {
+	case !s.online(node):
+		entry["status"] = "offline"
+	case audit:
+		maps.Copy(entry, map[string]any{"mem": s.memoryUsed(node), "cpu": 0.02, "uptime": 86400, "disk": int64(5 << 30)})
+	}
+	return entry
 }
 
 // memoryUsed is what the running VMs of a node take, and the node itself.
@@ -236,7 +257,9 @@ func (s *Server) zoneResources(t *Token) (list []map[string]any) {
 		return nil
 	}
 	for _, node := range s.cfg.Nodes {
-		list = append(list, map[string]any{"id": "sdn/" + node + "/localnetwork", "type": "sdn", "node": node, "sdn": "localnetwork", "status": "ok"})
+		if s.online(node) {
+			list = append(list, map[string]any{"id": "sdn/" + node + "/localnetwork", "type": "sdn", "node": node, "sdn": "localnetwork", "status": "ok"})
+		}
 	}
 	return list
 }
@@ -246,12 +269,8 @@ func getNodes(c *call) (any, error) {
 	defer c.srv.mu.Unlock()
 	list := []map[string]any{}
 	for _, node := range c.srv.cfg.Nodes {
-		entry := map[string]any{"id": "node/" + node, "node": node, "type": "node", "status": "online",
-			"level": "", "ssl_fingerprint": c.srv.Fingerprint()}
-		if c.srv.allowedLocked(c.token, "/nodes/"+node, "Sys.Audit") {
-			maps.Copy(entry, map[string]any{"maxcpu": c.srv.cfg.CPUsPerNode, "maxmem": c.srv.cfg.MemoryPerNode,
-				"mem": c.srv.memoryUsed(node), "cpu": 0.02, "uptime": 86400})
-		}
+		entry := c.srv.describeNode(c.token, node)
+		entry["ssl_fingerprint"] = c.srv.hosts[node].fingerprint()
 		list = append(list, entry)
 	}
 	return list, nil

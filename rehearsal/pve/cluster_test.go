@@ -53,6 +53,8 @@ func TestListsOfTheDatacentre(t *testing.T) {
 		{"no bonds", "admin", "/nodes/pve/network", []string{"type", "bond"}, []string{"iface"}, nil},
 		{"pools the token may audit", "lab", "/pools", nil, []string{"poolid", "members"}, []map[string]any{{"poolid": "lab"}}},
 		{"resources: nodes", "lab", "/cluster/resources", []string{"type", "node"}, []string{"id", "maxcpu"},
+			[]map[string]any{{"id": "node/pve"}, {"id": "node/pve2"}}},
+		{"resources: nodes, with figures for the auditor", "admin", "/cluster/resources", []string{"type", "node"}, []string{"id", "maxcpu"},
 			[]map[string]any{{"id": "node/pve", "maxcpu": 32.0}, {"id": "node/pve2", "maxcpu": 32.0}}},
 		{"resources: storages", "lab", "/cluster/resources", []string{"type", "storage"}, []string{"id"},
 			[]map[string]any{{"id": "storage/pve/local"}, {"id": "storage/pve/local-lvm"}, {"id": "storage/pve2/local"}, {"id": "storage/pve2/local-lvm"}}},

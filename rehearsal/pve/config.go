@@ -10,11 +10,12 @@ import (
 // A Config describes the simulated datacentre. Only Dir, Storages and Tokens
 // have no useful default.
 type Config struct {
-	Dir           string    // storage directories and spooled uploads live below it
-	Speed         pace.Pace // divides every duration
-	Version       string    // pve-manager version, default "9.1.4"
-	Hosts         []string  // names and addresses the node certificate is valid for
-	Nodes         []string  // default "pve"; the first one answers the requests
+	Dir           string            // storage directories and spooled uploads live below it
+	Speed         pace.Pace         // divides every duration
+	Version       string            // pve-manager version, default "9.1.4"
+	Hosts         []string          // names and addresses the first node's certificate is valid for
+	Nodes         []string          // default "pve"
+	Addresses     map[string]string // of nodes; default: of what they listen on
 	Storages      []Storage
 	Bridges       []string // on every node, default "vmbr0"
 	Pools         []string // nested ones as "parent/child"
@@ -26,6 +27,9 @@ type Config struct {
 	MemoryPerNode int64               // bytes, default 128 GiB
 	CPUsPerNode   int                 // threads, default 32
 	Durations     Durations
+	Seed          uint64  // of the jitter
+	Jitter        float64 // tasks take up to this fraction more or less; 0: none
+	Faults        []Fault // what goes wrong from the beginning
 	// OnRequest, when set, sees every routed request after its parameters
 	// were read and before they are checked: the method, the path template
 	// ("/nodes/{node}/qemu") and all parameters, those of the path included.

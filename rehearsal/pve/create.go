@@ -3,6 +3,7 @@ package pve
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -39,6 +40,9 @@ func newCreation(c *call) *creation {
 func createVM(c *call) (any, error) {
 	n := newCreation(c)
 	if err := n.mayCreate(); err != nil {
+		return nil, err
+	}
+	if err := c.srv.needQuorum(); err != nil {
 		return nil, err
 	}
 	if err := n.reserve(); err != nil {
@@ -215,7 +219,11 @@ func (n *creation) reserve() error {
 }
 
 func (n *creation) work(ctx context.Context, t *task) error {
-	if err := n.build(ctx, t); err != nil {
+	err := n.build(ctx, t)
+	if errors.Is(err, errKilled) {
+		return err // no time to clean up
+	}
+	if err != nil {
 		n.srv.mu.Lock()
 		delete(n.srv.vms, n.vmid)
 		n.srv.mu.Unlock()
@@ -231,14 +239,14 @@ func (n *creation) work(ctx context.Context, t *task) error {
 }
 
 func (n *creation) build(ctx context.Context, t *task) error {
-	unlock, err := n.srv.lock(ctx, configLock(strconv.Itoa(n.vmid)))
+	unlock, err := n.srv.lockConfig(ctx, n.node, n.vmid)
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	err = n.fill(ctx, t)
-	if err == nil {
-		return nil
+	if err == nil || errors.Is(err, errKilled) {
+		return err
 	}
 	n.srv.free(n.allocated)
 	return fmt.Errorf("unable to create VM %d - %w", n.vmid, err)

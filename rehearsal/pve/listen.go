@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -16,10 +17,23 @@ import (
 	"time"
 )
 
-// Serve answers on l until ctx ends, with TLS and HTTP/1.1 only, and closes
-// l. Plain HTTP on the same port is redirected. It returns the cause of ctx's
-// end, or why l failed. Tasks go on; see [Server.Close].
+// Serve answers on l as the first node does, see [Server.ServeNode].
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	return s.ServeNode(ctx, l, s.cfg.Nodes[0])
+}
+
+// ServeNode answers on l as pveproxy of a node does, until ctx ends, with TLS
+// and HTTP/1.1 only, and closes l. Plain HTTP on the same port is redirected.
+// It returns the cause of ctx's end, or why l failed. Tasks go on; see
+// [Server.Close].
+func (s *Server) ServeNode(ctx context.Context, l net.Listener, node string) error {
+	h := s.hosts[node]
+	if h == nil {
+		return fmt.Errorf("node %s does not exist", node)
+	}
+	if err := s.learnAddress(h, l); err != nil {
+		return err
+	}
 	srv := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: 30 * time.Second,
@@ -30,7 +44,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	}
 	stop := context.AfterFunc(ctx, func() { srv.Close() })
 	defer stop()
-	err := srv.Serve(&listener{l, s.certs.serverConfig()})
+	gated := &listener{Listener: l, host: h, config: s.serverConfig(h), done: make(chan struct{})}
+	h.gate.add(gated)
+	err := srv.Serve(gated)
 	if errors.Is(err, http.ErrServerClosed) {
 		return context.Cause(ctx)
 	}
@@ -42,15 +58,53 @@ type connKey struct{}
 // A listener accepts connections that turn out to be TLS or plain HTTP.
 type listener struct {
 	net.Listener
+	host   *host
 	config *tls.Config
+	close  sync.Once
+	done   chan struct{}
 }
 
+// Accept outlives the times in which the gate is shut. An error may be of a
+// time that has just ended.
 func (l *listener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
+	for tries := 0; ; {
+		c, err := l.Listener.Accept()
+		if err == nil {
+			accepted := &conn{Conn: c, config: l.config, host: l.host}
+			if l.host.gate.admit(accepted) {
+				return accepted, nil
+			}
+			continue
+		}
+		shut := l.host.gate.waiting()
+		switch {
+		case shut != nil:
+			if !l.wait(shut) {
+				return nil, net.ErrClosed
+			}
+			tries = 0
+		case tries < 3 && !errors.Is(err, net.ErrClosed):
+			tries++
+		default:
+			return nil, err
+		}
 	}
-	return &conn{Conn: c, config: l.config}, nil
+}
+
+// wait reports false when the listener was closed meanwhile.
+func (l *listener) wait(open chan struct{}) bool {
+	select {
+	case <-open:
+		return true
+	case <-l.done:
+		return false
+	}
+}
+
+func (l *listener) Close() error {
+	l.close.Do(func() { close(l.done) })
+	l.host.gate.remove(l)
+	return l.Listener.Close()
 }
 
 // A conn decides at the first byte whether its client speaks TLS, and puts
@@ -58,6 +112,7 @@ func (l *listener) Accept() (net.Conn, error) {
 type conn struct {
 	net.Conn // as accepted
 	config   *tls.Config
+	host     *host
 	begin    sync.Once
 	inner    atomic.Pointer[stream] // set by the first Read
 	reason   atomic.Pointer[string] // for the next status line
@@ -110,6 +165,7 @@ func (c *conn) writeReason(w io.Writer, p []byte, reason string) (int, error) {
 }
 
 func (c *conn) Close() error {
+	c.host.gate.forget(c)
 	if inner := c.inner.Load(); inner != nil {
 		return inner.Close()
 	}

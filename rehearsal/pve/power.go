@@ -12,6 +12,9 @@ func startVM(c *call) (any, error) {
 	if err := rootOnly(c, "skiplock"); err != nil {
 		return nil, err
 	}
+	if err := c.srv.needQuorum(); err != nil {
+		return nil, err
+	}
 	return forkVM(c, "qmstart", func(ctx context.Context, t *task) error {
 		return c.srv.start(ctx, c.node, c.vmid())
 	})
@@ -35,7 +38,7 @@ func forkVM(c *call, kind string, work func(context.Context, *task) error) (any,
 // start is the work of qmstart. What is wrong with the configuration comes to
 // light here and no earlier.
 func (s *Server) start(ctx context.Context, node string, vmid int) error {
-	unlock, err := s.lock(ctx, configLock(strconv.Itoa(vmid)))
+	unlock, err := s.lockConfig(ctx, node, vmid)
 	if err != nil {
 		return err
 	}
@@ -149,7 +152,7 @@ func (s *Server) powerOff(ctx context.Context, c *call, d time.Duration) error {
 
 // lockRunning takes the configuration lock and says whether the VM runs.
 func (s *Server) lockRunning(ctx context.Context, c *call) (unlock func(), on bool, err error) {
-	unlock, err = s.lock(ctx, configLock(strconv.Itoa(c.vmid())))
+	unlock, err = s.lockConfig(ctx, c.node, c.vmid())
 	if err != nil {
 		return nil, false, err
 	}
@@ -234,7 +237,7 @@ func destroyVM(c *call) (any, error) {
 		return nil, err
 	}
 	return forkVM(c, "qmdestroy", func(ctx context.Context, t *task) error {
-		unlock, err := c.srv.lock(ctx, configLock(strconv.Itoa(c.vmid())))
+		unlock, err := c.srv.lockConfig(ctx, c.node, c.vmid())
 		if err != nil {
 			return err
 		}

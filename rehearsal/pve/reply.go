@@ -14,6 +14,7 @@ type failure struct {
 	msg    string
 	params map[string]string
 	bare   bool // from the HTTP layer: no body, the reason phrase is all
+	html   bool // from a proxy in front: a page instead of JSON
 }
 
 // Error is the text as a failed task records it: with the code in front
@@ -74,13 +75,19 @@ func writeData(w http.ResponseWriter, data any) {
 func (s *Server) writeFailure(w http.ResponseWriter, r *http.Request, f *failure) {
 	reason, _, _ := strings.Cut(f.msg, "\n")
 	setReason(r, reason)
+	if f.html {
+		w.Header().Set("Content-Type", "text/html")
+		w.WriteHeader(f.status)
+		fmt.Fprintf(w, "<html><body><h1>%d %s</h1></body></html>\n", f.status, reason)
+		return
+	}
 	if f.bare {
 		w.Header().Set("Content-Length", "0")
 		w.WriteHeader(f.status)
 		return
 	}
 	body := envelope{Message: f.msg, Errors: f.params}
-	if s.release.before(8, 4) { // the message moved into the body with libpve-http-server 5.2.0
+	if _, old := s.strike(Fault{Kind: MessageInReason}); old || s.release.before(8, 4) { // libpve-http-server 5.2.0 put it into the body
 		body.Message = ""
 	}
 	writeJSON(w, f.status, body)

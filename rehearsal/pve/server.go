@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,8 +30,9 @@ type Server struct {
 	stop context.CancelFunc
 	jobs sync.WaitGroup
 
-	slots map[string]chan struct{} // node -> worker slots
-	locks flocks
+	hosts  map[string]*host // by name of the node
+	locks  flocks
+	faults faults
 
 	mu       sync.Mutex // guards what follows
 	accounts *accounts
@@ -39,6 +40,7 @@ type Server struct {
 	volumes  map[string]volume
 	tasks    []*task // oldest first
 	pid      int
+	random   *rand.Rand // of the jitter
 }
 
 // New checks cfg, creates the storage directories and the certificates.
@@ -48,7 +50,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	certs, err := newCerts(slices.Concat(cfg.Nodes, cfg.Hosts))
+	certs, err := newCerts()
 	if err != nil {
 		return nil, fmt.Errorf("make certificates: %w", err)
 	}
@@ -60,12 +62,18 @@ func New(cfg Config) (*Server, error) {
 		accounts: accounts,
 		cfg:      cfg, release: release, certs: certs,
 		spool: filepath.Join(cfg.Dir, "spool"),
-		slots: map[string]chan struct{}{}, locks: flocks{held: map[string]chan struct{}{}},
+		hosts: map[string]*host{}, locks: flocks{held: map[string]chan struct{}{}},
 		vms: map[int]*machine{}, volumes: map[string]volume{}, pid: 1000,
+		random: rand.New(rand.NewPCG(cfg.Seed, 1)),
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
-	for _, node := range cfg.Nodes {
-		s.slots[node] = make(chan struct{}, workers)
+	if err := s.addHosts(); err != nil {
+		return nil, err
+	}
+	for _, f := range cfg.Faults {
+		if _, err := s.Inject(f); err != nil {
+			return nil, err
+		}
 	}
 	return s, s.makeDirs()
 }
@@ -119,7 +127,8 @@ type call struct {
 	srv    *Server
 	ctx    context.Context
 	token  *Token
-	node   string            // of the path, else the node that answers
+	entry  string            // the node where the request came in
+	node   string            // of the path, else the same
 	params map[string]string // verified
 	upload *upload           // of the upload endpoint
 }
@@ -143,23 +152,35 @@ func (c *call) number(name string, otherwise int) int {
 
 func (c *call) flag(name string) bool { return c.params[name] == "1" }
 
-// ServeHTTP answers one request. Behind a listener that is not [Server.Serve]'s
-// reason phrases are net/http's.
+// ServeHTTP answers one request, as the first node unless it came in on a
+// listener of [Server.ServeNode]. Behind other listeners reason phrases are
+// net/http's.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if plainHTTP(r) {
 		redirect(w, r)
 		return
 	}
+	w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
 	data, err := s.answer(w, r)
 	var f *failure
 	switch {
 	case err == nil:
 		writeData(w, data)
+	case errors.Is(err, errDropped):
+		panic(http.ErrAbortHandler)
 	case errors.As(err, &f):
 		s.writeFailure(w, r, f)
 	default:
 		s.writeFailure(w, r, die("%v", err))
 	}
+}
+
+// entryOf is the node whose port a request came in on.
+func (s *Server) entryOf(r *http.Request) string {
+	if c, ok := r.Context().Value(connKey{}).(*conn); ok {
+		return c.host.name
+	}
+	return s.cfg.Nodes[0]
 }
 
 const base = "/api2/json"
@@ -176,6 +197,10 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) (any, error) {
 		}
 		return nil, &failure{status: 500, msg: fmt.Sprintf("no such file '%s'\n", r.URL.Path), bare: true}
 	}
+	entry := s.entryOf(r)
+	if !s.isOnline(entry) {
+		return nil, errDropped
+	}
 	token := s.authenticate(r)
 	if token == nil {
 		s.pause(r.Context(), s.cfg.Durations.Unauthorized)
@@ -190,7 +215,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.dispatch(r, &call{srv: s, ctx: r.Context(), token: token}, e, inPath, args)
+	return s.dispatch(r, &call{srv: s, ctx: r.Context(), token: token, entry: entry}, e, inPath, args)
 }
 
 // dispatch does what happens once all parameters are here, in the real
@@ -210,24 +235,31 @@ func (s *Server) dispatch(r *http.Request, c *call, e *endpoint, inPath map[stri
 	if s.cfg.OnRequest != nil {
 		s.cfg.OnRequest(r.Method, e.path, maps.Clone(c.params))
 	}
-	if err := e.access(c); err != nil {
-		return nil, err
-	}
-	return s.work(c, e, args)
+	return s.disturbed(c, r.Method, e, func() (any, error) {
+		if err := e.access(c); err != nil {
+			return nil, err
+		}
+		return s.work(c, e, args)
+	})
 }
 
 func (s *Server) work(c *call, e *endpoint, args arguments) (any, error) {
-	c.node = s.cfg.Nodes[0]
+	c.node = c.entry
 	if node, ok := c.params["node"]; ok {
 		c.node = node
 	}
-	slot := s.slots[c.node]
-	if slot == nil {
+	h := s.hosts[c.node]
+	if h == nil {
 		return nil, die("hostname lookup '%s' failed - failed to get address info for: %s: Name or service not known", c.node, c.node)
 	}
+	if e.upload {
+		h = s.hosts[c.entry] // the target gets a copy from here
+	} else if err := s.proxied(c.entry, c.node); err != nil {
+		return nil, err
+	}
 	select {
-	case slot <- struct{}{}:
-		defer func() { <-slot }()
+	case h.slots <- struct{}{}:
+		defer func() { <-h.slots }()
 	case <-c.ctx.Done():
 		return nil, context.Cause(c.ctx)
 	}
@@ -240,6 +272,10 @@ func (s *Server) work(c *call, e *endpoint, args arguments) (any, error) {
 
 // pause waits for the scaled d, the end of ctx or of the server.
 func (s *Server) pause(ctx context.Context, d time.Duration) error {
+	d, err := s.slowed(ctx, d)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(s.ctx, func() { cancel(errClosed) })
 	defer stop()
@@ -247,4 +283,7 @@ func (s *Server) pause(ctx context.Context, d time.Duration) error {
 	return s.cfg.Speed.Sleep(ctx, d)
 }
 
-var errClosed = errors.New("server closed")
+var (
+	errClosed  = errors.New("server closed")
+	errDropped = errors.New("connection dropped")
+)

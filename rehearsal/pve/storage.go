@@ -132,7 +132,7 @@ func (s *Server) allocate(ctx context.Context, j driveJob, d drive, id string, g
 	if err != nil {
 		return "", "", err
 	}
-	unlock, err := s.lock(ctx, storageLock(id))
+	unlock, err := s.lockStorage(ctx, j.node, store)
 	if err != nil {
 		return "", "", err
 	}

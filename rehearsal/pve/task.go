@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -17,7 +19,7 @@ type task struct {
 	pid        int
 	pstart     int
 	started    time.Time
-	cancel     context.CancelFunc
+	cancel     context.CancelCauseFunc
 	done       chan struct{} // closed at its end
 
 	// guarded by Server.mu
@@ -30,41 +32,77 @@ type task struct {
 // fork starts a task and returns its UPID. The work's context ends when the
 // task is aborted or the server closed.
 func (s *Server) fork(c *call, node, kind, id string, work func(context.Context, *task) error) (string, error) {
-	ctx, cancel := context.WithCancel(s.ctx)
+	ctx, cancel := context.WithCancelCause(s.ctx)
+	started := s.now()
 	s.mu.Lock()
 	s.pid++
-	t := &task{kind: kind, id: id, node: node, user: c.token.ID, started: time.Now(),
+	t := &task{kind: kind, id: id, node: node, user: c.token.ID, started: started,
 		pid: s.pid, pstart: s.pid * 7, cancel: cancel, done: make(chan struct{})}
 	t.upid = fmt.Sprintf("UPID:%s:%08X:%08X:%08X:%s:%s:%s:", node, t.pid, t.pstart, t.started.Unix(), kind, id, t.user)
 	s.tasks = append(s.tasks, t)
 	s.mu.Unlock()
+	ctx = context.WithValue(ctx, taskKey{}, t)
 	s.jobs.Go(func() {
-		defer cancel()
+		defer cancel(nil)
 		s.finish(t, work(ctx, t))
 	})
 	return t.upid, nil
 }
 
+// errKilled ends tasks that get no chance to say how they ended.
+var errKilled = errors.New("killed")
+
 func (s *Server) finish(t *task, err error) {
+	ended := s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t.ended = time.Now()
+	t.ended = ended
 	switch {
+	case errors.Is(err, errKilled):
+		t.exit = "unexpected status"
 	case errors.Is(err, context.Canceled):
-		t.exit = "interrupted by signal"
+		t.exit = "received interrupt"
 	case err != nil:
-		t.exit = strings.TrimSuffix(err.Error(), "\n")
+		t.exit = strings.ReplaceAll(strings.TrimSuffix(err.Error(), "\n"), "\n", " ")
 	case t.warnings > 0:
 		t.exit = fmt.Sprintf("WARNINGS: %d", t.warnings)
 	default:
 		t.exit = "OK"
 	}
-	last := "TASK " + t.exit
-	if err != nil {
-		last = "TASK ERROR: " + t.exit
+	switch {
+	case errors.Is(err, errKilled):
+	case err != nil:
+		t.log = append(t.log, "TASK ERROR: "+t.exit)
+	default:
+		t.log = append(t.log, "TASK "+t.exit)
 	}
-	t.log = append(t.log, last)
 	close(t.done)
+}
+
+// warn adds a warning to the task's log and to its exit status.
+func (s *Server) warn(t *task, format string, args ...any) {
+	s.print(t, "WARN: "+format, args...)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t.warnings++
+}
+
+// killTasks ends the running tasks of a node as a power failure does. The
+// caller holds s.mu.
+func (s *Server) killTasks(node string) {
+	for _, t := range s.tasks {
+		if t.node == node && t.ended.IsZero() {
+			t.cancel(errKilled)
+		}
+	}
+}
+
+// ForgetTasks removes the ended tasks from the node's logs, as the server
+// itself does with old ones: to ask for one is then an error.
+func (s *Server) ForgetTasks(node string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tasks = slices.DeleteFunc(s.tasks, func(t *task) bool { return t.node == node && !t.ended.IsZero() })
 }
 
 // print adds a line to the task's log.
@@ -95,7 +133,7 @@ func (s *Server) abort(kind, id string) []string {
 	var upids []string
 	for _, t := range s.tasks {
 		if t.kind == kind && t.id == id && t.ended.IsZero() {
-			t.cancel()
+			t.cancel(context.Canceled)
 			upids = append(upids, t.upid)
 		}
 	}
@@ -115,12 +153,13 @@ var (
 	}
 )
 
+var upidFormat = regexp.MustCompile(`^UPID:[a-zA-Z0-9]([a-zA-Z0-9\-]*[a-zA-Z0-9])?:[0-9A-Fa-f]{8}:[0-9A-Fa-f]{8,9}:[0-9A-Fa-f]{8}:[^:\s]+:[^:\s]*:[^:\s]+:$`)
+
 // findTask looks a task up by its UPID; others than its owner need priv.
 func findTask(c *call, priv string) (*task, error) {
 	upid := c.params["upid"]
-	parts := strings.Split(upid, ":")
-	if len(parts) != 9 || parts[0] != "UPID" {
-		return nil, badParam("upid", "unable to parse worker upid '"+upid+"'")
+	if !upidFormat.MatchString(upid) {
+		return nil, badParam("upid", "unable to parse worker upid")
 	}
 	c.srv.mu.Lock()
 	i := slices.IndexFunc(c.srv.tasks, func(t *task) bool { return t.upid == upid && t.node == c.node })
@@ -129,15 +168,20 @@ func findTask(c *call, priv string) (*task, error) {
 		t = c.srv.tasks[i]
 	}
 	c.srv.mu.Unlock()
-	if parts[7] != c.token.ID {
-		if err := c.srv.check(c.token, "/nodes/"+c.node, priv); err != nil {
-			return nil, err
-		}
-	}
 	if t == nil {
-		return nil, die("no such task")
+		return nil, badParam("upid", "no such task")
+	}
+	if !t.belongsTo(c.token.ID) {
+		return t, c.srv.check(c.token, "/nodes/"+c.node, priv)
 	}
 	return t, nil
+}
+
+// belongsTo says whether who may see the task without further rights: a user
+// sees the tasks of its tokens, a token its own.
+func (t *task) belongsTo(who string) bool {
+	owner, _, _ := strings.Cut(t.user, "!")
+	return who == t.user || who == owner
 }
 
 func getTaskStatus(c *call) (any, error) {
@@ -206,22 +250,50 @@ func deleteTask(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.cancel()
+	t.cancel(context.Canceled)
 	return nil, nil
 }
 
+// getTasks lists the tasks of one node, those that run first.
 func getTasks(c *call) (any, error) {
 	all := c.srv.allowed(c.token, "/nodes/"+c.node, "Sys.Audit")
 	c.srv.mu.Lock()
 	defer c.srv.mu.Unlock()
-	found := []map[string]any{}
+	var active, ended []map[string]any
 	for _, t := range slices.Backward(c.srv.tasks) {
-		if (all || t.user == c.token.ID) && t.node == c.node && t.wanted(c) {
-			found = append(found, t.describe())
+		if !all && !t.belongsTo(c.token.ID) || t.node != c.node || !t.wanted(c) {
+			continue
+		}
+		if t.ended.IsZero() {
+			active = append(active, t.describe())
+		} else {
+			ended = append(ended, t.describe())
 		}
 	}
+	found := slices.Concat([]map[string]any{}, active, ended)
 	return counted{page(found, c), len(found)}, nil
 }
+
+// getClusterTasks lists the recent tasks of all nodes.
+func getClusterTasks(c *call) (any, error) {
+	all := c.srv.allowed(c.token, "/", "Sys.Audit")
+	c.srv.mu.Lock()
+	defer c.srv.mu.Unlock()
+	found := []map[string]any{}
+	for _, t := range slices.Backward(c.srv.tasks) {
+		if (all || t.belongsTo(c.token.ID)) && len(found) < recentTasks {
+			entry := t.describe()
+			if t.ended.IsZero() {
+				delete(entry, "status")
+			}
+			found = append(found, entry)
+		}
+	}
+	return found, nil
+}
+
+// recentTasks is how many tasks a node tells the others about.
+const recentTasks = 25
 
 // wanted applies the filters of a task list. The caller holds Server.mu.
 func (t *task) wanted(c *call) bool {
@@ -236,20 +308,30 @@ func (t *task) wanted(c *call) bool {
 			return false
 		}
 	}
-	since, until := c.number("since", 0), c.number("until", int(time.Now().Unix())+1)
 	started := int(t.started.Unix())
+	user, _, _ := strings.Cut(t.user, "!")
 	return (c.params["vmid"] == "" || t.id == c.params["vmid"]) &&
 		(c.params["typefilter"] == "" || t.kind == c.params["typefilter"]) &&
-		strings.Contains(t.user, c.params["userfilter"]) &&
-		(!c.flag("errors") || !running && t.result() != "ok") &&
-		(c.params["statusfilter"] == "" || slices.Contains(splitList(c.params["statusfilter"]), t.result())) &&
-		started >= since && started <= until
+		strings.Contains(strings.ToLower(user), strings.ToLower(c.params["userfilter"])) &&
+		t.hasStatus(c) && started >= c.number("since", 0) && started <= c.number("until", math.MaxInt)
 }
 
-// result sorts an exit status: ok, warning, error, or unknown while it runs.
+// hasStatus applies errors=1, which wins, or statusfilter.
+func (t *task) hasStatus(c *call) bool {
+	switch filter := c.params["statusfilter"]; {
+	case c.flag("errors"):
+		return t.result() != "ok"
+	case filter != "":
+		return slices.Contains(splitList(strings.ToLower(filter)), t.result())
+	}
+	return true
+}
+
+// result sorts an exit status: ok, warning, error, or unknown while it runs
+// and when nobody knows.
 func (t *task) result() string {
 	switch {
-	case t.ended.IsZero():
+	case t.ended.IsZero(), t.exit == "unexpected status":
 		return "unknown"
 	case t.exit == "OK":
 		return "ok"

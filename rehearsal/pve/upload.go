@@ -52,15 +52,19 @@ func (s *Server) answerUpload(r *http.Request, token *Token, e *endpoint, inPath
 	}
 	defer file.Close()
 	args := newArguments()
-	size, err := receive(r.Body, boundary, args.values, file)
+	entry := s.entryOf(r)
+	size, err := receive(s.cutBody(r, entry), boundary, args.values, file)
 	if errors.Is(err, errFieldOrder) {
 		return nil, s.hang(r, file.Name())
 	}
 	if err != nil {
 		os.Remove(file.Name())
+		if errors.Is(err, errDropped) {
+			return nil, err
+		}
 		return nil, refuse(http.StatusInternalServerError, "upload failed")
 	}
-	c := &call{srv: s, ctx: r.Context(), token: token, upload: &upload{file.Name(), size}}
+	c := &call{srv: s, ctx: r.Context(), token: token, entry: entry, upload: &upload{file.Name(), size}}
 	data, err := s.dispatch(r, c, e, inPath, args)
 	if err != nil {
 		os.Remove(file.Name())
@@ -198,8 +202,11 @@ func copyUntil(w io.Writer, r *bufio.Reader, delimiter string) (n int64, err err
 			}
 			return n + int64(written), err
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, io.EOF):
 			return n, io.ErrUnexpectedEOF
+		case err != nil:
+			return n, err
 		}
 		written, err := w.Write(chunk[:len(chunk)-keep])
 		n += int64(written)
@@ -227,8 +234,11 @@ func postUpload(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !c.srv.isOnline(c.node) {
+		return nil, die("can't activate storage '%s' on node '%s': command '/usr/bin/ssh' failed: exit code 255", c.params["storage"], c.node)
+	}
 	// The request runs where it came in, which need not be the target node.
-	return c.srv.fork(c, c.srv.cfg.Nodes[0], "imgcopy", "", func(ctx context.Context, t *task) error {
+	return c.srv.fork(c, c.entry, "imgcopy", "", func(ctx context.Context, t *task) error {
 		defer os.Remove(c.upload.path)
 		return c.srv.importFile(ctx, t, c, dest)
 	})

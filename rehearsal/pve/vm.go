@@ -168,6 +168,9 @@ func (s *Server) publish(m *machine) {
 
 // published is what the status daemon last saw. The caller holds s.mu.
 func (s *Server) published(m *machine) stats {
+	if !s.online(m.node) {
+		return stats{status: "unknown"} // its figures are too old
+	}
 	if m.stats.due.After(time.Now()) {
 		return m.stats
 	}

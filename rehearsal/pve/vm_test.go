@@ -233,7 +233,7 @@ func TestShutdownHangsUntilItIsOverruled(t *testing.T) {
 	l.task("POST", "/nodes/pve/qemu/100/status/start")
 	shutdown := l.call("POST", "/nodes/pve/qemu/100/status/shutdown", "timeout", "36000")
 	const lock = "/var/lock/qemu-server/lock-100.conf"
-	l.until("the lock is held", func() bool { return len(l.srv.locks.file(lock)) == 1 })
+	l.until("the lock is held", func() bool { return len(l.srv.locks.file("pve\x00"+lock)) == 1 })
 	timeout := "can't lock file '" + lock + "' - got timeout"
 	if got := l.task("POST", "/nodes/pve/qemu/100/status/stop"); got != timeout {
 		t.Errorf("stop: %q, want %q", got, timeout)
@@ -242,11 +242,11 @@ func TestShutdownHangsUntilItIsOverruled(t *testing.T) {
 		t.Errorf("put: %q, want %q", got, timeout)
 	}
 	l.call("DELETE", "/nodes/pve/tasks/"+shutdown.Data.(string))
-	if got := l.await(shutdown); got != "interrupted by signal" {
+	if got := l.await(shutdown); got != "received interrupt" {
 		t.Errorf("shutdown: %q", got)
 	}
 	shutdown = l.call("POST", "/nodes/pve/qemu/100/status/shutdown", "timeout", "36000")
-	l.until("the lock is held", func() bool { return len(l.srv.locks.file(lock)) == 1 })
+	l.until("the lock is held", func() bool { return len(l.srv.locks.file("pve\x00"+lock)) == 1 })
 	l.until("stop gets the lock", func() bool {
 		return l.task("POST", "/nodes/pve/qemu/100/status/stop", "overrule-shutdown", "1") == "OK"
 	})

@@ -164,6 +164,9 @@ func newUpdate(c *call) (*update, error) {
 	if err := c.srv.checkOptions(c, "", "", u.set); err != nil {
 		return nil, err
 	}
+	if err := c.srv.needQuorum(); err != nil {
+		return nil, err
+	}
 	return u, u.early()
 }
 
@@ -203,7 +206,7 @@ func (u *update) load() (*machine, error) {
 
 // run carries the change out under the configuration lock.
 func (u *update) run(ctx context.Context) error {
-	unlock, err := u.srv.lock(ctx, configLock(strconv.Itoa(u.vmid())))
+	unlock, err := u.srv.lockConfig(ctx, u.node, u.vmid())
 	if err != nil {
 		return err
 	}

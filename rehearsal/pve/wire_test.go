@@ -196,7 +196,7 @@ func TestANodeWorksOnThreeRequestsAtOnce(t *testing.T) {
 			}
 		})
 	}
-	l.until("all workers are busy", func() bool { return len(l.srv.slots["pve"]) == workers })
+	l.until("all workers are busy", func() bool { return len(l.srv.hosts["pve"].slots) == workers })
 	l.call("GET", "/version")
 	if took := time.Since(begin); took < 500*time.Millisecond {
 		t.Errorf("a fourth request was answered after %v, while three held the workers", took)
