@@ -44,6 +44,9 @@ const (
 	PowerOn      Power = "on"
 )
 
+// SpreadNone is the Spread of machines that may all stand in one place.
+const SpreadNone = "none"
+
 // A Machine is what a node runs on. ID and Place are chosen by
 // [Allocator.Allocate] and recorded before the machine exists.
 type Machine struct {
@@ -58,7 +61,7 @@ type Machine struct {
 	Memory int       `json:"memory"`           // MiB
 	Disk   int       `json:"disk"`             // GiB; the system goes on it
 	Disks  []int     `json:"disks,omitempty"`  // GiB; further disks, empty
-	Spread string    `json:"spread,omitempty"` // "none": wherever there is most room; else evenly over places
+	Spread string    `json:"spread,omitempty"` // SpreadNone: wherever there is most room; else evenly over places
 	Media  string    `json:"media"`            // reference of the inserted image, "" when the tray is empty
 	Power  Power     `json:"power"`            // as observed
 	Tags   []string  `json:"tags"`             // for people, never for decisions

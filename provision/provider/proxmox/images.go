@@ -146,7 +146,7 @@ func (p *Provider) Drop(ctx context.Context, ref string) error {
 		return fmt.Errorf("drop image %s: %w", ref, err)
 	}
 	for _, node := range nodes {
-		if err := p.dropFrom(ctx, node, ref); err != nil {
+		if err := p.dropFrom(ctx, string(node.Name), ref); err != nil {
 			return fmt.Errorf("drop image %s: %w", ref, err)
 		}
 	}
@@ -193,7 +193,7 @@ func (p *Provider) Images(ctx context.Context, owner provider.Mark) ([]string, e
 	}
 	var refs []string
 	for _, node := range nodes {
-		all, err := p.volumes(ctx, node)
+		all, err := p.volumes(ctx, string(node.Name))
 		if err != nil {
 			return nil, fmt.Errorf("list images of %s: %w", owner.Cluster, err)
 		}

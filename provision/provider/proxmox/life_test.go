@@ -238,18 +238,6 @@ func TestFailedStart(t *testing.T) {
 	}
 }
 
-func TestMachinesAreSpread(t *testing.T) {
-	d := newDatacentre(t, func(c *pve.Config) { c.Nodes = []string{"pve1", "pve2", "pve3"} })
-	p := d.open()
-	placed := make(map[string]int)
-	for i := range 3 {
-		placed[create(t, p, node(i)).Place]++
-	}
-	if diff := cmp.Diff(map[string]int{"pve1": 1, "pve2": 1, "pve3": 1}, placed); diff != "" {
-		t.Errorf("placed (-want +got):\n%s", diff)
-	}
-}
-
 func TestAllocate(t *testing.T) {
 	d := newDatacentre(t, nil)
 	cfg := d.config()

@@ -34,6 +34,7 @@ type Provider struct {
 	mu       sync.Mutex
 	allotted map[string]provider.Machine // by full name: chosen by Allocate, perhaps not yet there
 	fresh    map[string]bool             // those of them that nothing may have been begun for
+	land     landscape
 }
 
 var (
