@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 GO      ?= go
 SPEC    ?= examples/proxmox-ha/cluster.hcl
 
-.PHONY: build demo test test-unit test-net test-servers test-rehearse test-nightly fuzz fuzz-long lint bench golden docs tools clean
+.PHONY: build demo test test-unit test-net test-servers test-rehearse test-nightly fuzz fuzz-long lint bench golden docs tools tools-test clean
 
 build: ## the binary, bin/slipway
 	@mkdir -p bin
@@ -16,7 +16,7 @@ build: ## the binary, bin/slipway
 demo: tools build ## rehearse the classic cluster: 3 control plane + 2 workers on Proxmox
 	bin/slipway rehearse -f $(SPEC)
 
-test: tools build ## everything, with the seconds of each part
+test: tools-test build ## everything, with the seconds of each part
 	@tools/timed unit      $(MAKE) --no-print-directory test-unit
 	@tools/timed network   $(MAKE) --no-print-directory test-net
 	@tools/timed servers   $(MAKE) --no-print-directory test-servers
@@ -40,7 +40,7 @@ test-servers: ## exports and updates with the DNS servers they are for, unpacked
 test-rehearse: build ## the examples through the real `up` and `down`
 	$(GO) test -tags rehearse -timeout 20m ./cmd/slipway -run Rehearse
 
-test-nightly: tools build ## what takes longer
+test-nightly: tools-test build ## what takes longer
 	$(GO) test -race -shuffle=on -count=2 ./...
 	$(GO) test -tags rehearse -count=5 -timeout 80m ./cmd/slipway -run Rehearse
 	$(MAKE) --no-print-directory fuzz FUZZTIME=5m
@@ -67,6 +67,9 @@ docs: ## the pages that are generated from code
 
 tools: ## install the client tools that are missing
 	@tools/install
+
+tools-test: ## and QEMU and xorriso, for the tests
+	@tools/install --tests
 
 clean:
 	rm -rf bin .cache
