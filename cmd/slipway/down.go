@@ -36,6 +36,7 @@ func (a *app) down(ctx context.Context) error {
 		return err
 	}
 	progress.Close()
+	a.remindOfContext(p.Cluster())
 	_, err = fmt.Fprintf(a.stdout, "%s is gone\n", p.Cluster().FullName())
 	return err
 }
