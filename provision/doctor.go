@@ -2,6 +2,7 @@ package provision
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 	"sync"
 
@@ -83,5 +84,11 @@ func (p *Project) findings(ctx context.Context) []Finding {
 
 // wantProvider is what a run is going to ask of the provider.
 func (p *Project) wantProvider(mark provider.Mark) provider.Request {
-	return provider.Request{Machines: p.wantMachines(mark)}
+	want := provider.Request{Machines: p.wantMachines(mark), Addresses: map[string][]netip.Addr{}}
+	for _, n := range p.cluster.Nodes {
+		if n.Address.IsValid() {
+			want.Addresses[n.Full] = []netip.Addr{n.Address}
+		}
+	}
+	return want
 }

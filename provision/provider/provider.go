@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 
 	"github.com/google/uuid"
 )
@@ -85,8 +86,9 @@ type Problem struct {
 // A Request is what a run is going to ask of the provider.
 type Request struct {
 	Machines   []Machine
-	Image      string // file name of the boot image, "" when there is none yet
-	ImageBytes int64  // 0: not known yet
+	Addresses  map[string][]netip.Addr // of the machines, by full name
+	Image      string                  // file name of the boot image, "" when there is none yet
+	ImageBytes int64                   // 0: not known yet
 }
 
 // Provider is the core that each kind of machine has. Methods are safe for

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -24,7 +25,7 @@ type survey struct {
 	token    apiToken
 	nodes    []pveNode               // that machines may be placed on
 	storages map[string][]pveStorage // by node
-	bridges  map[string][]string     // by node
+	bridges  map[string][]pveBridge  // by node
 	guests   []guest
 	rights   rights
 	here     map[string]bool // full names of wanted machines that are there already
@@ -57,6 +58,7 @@ func (p *Provider) Check(ctx context.Context, want provider.Request) []provider.
 		s.failed(err)
 		return s.problems
 	}
+	p.checkClock(s)
 	p.checkStorages(s)
 	p.checkBridges(ctx, s)
 	p.checkRights(s)
@@ -85,6 +87,22 @@ func (p *Provider) checkVersion(ctx context.Context, s *survey) bool {
 		return false
 	}
 	return true
+}
+
+// tolerable is how far a hypervisor's clock may be off: its machines begin
+// with it, and the certificates of a bootstrap are valid from their second on.
+const tolerable = 30 * time.Second
+
+func (p *Provider) checkClock(s *survey) {
+	skew := p.api.wire.clockSkew()
+	if skew.Abs() > tolerable {
+		way := "ahead of"
+		if skew < 0 {
+			way = "behind"
+		}
+		s.warn("set the clocks right on both: `timedatectl` there and here; machines start with the clock of their node",
+			"the clock of %s is %s %s this host's", p.api.host, skew.Abs().Round(time.Second), way)
+	}
 }
 
 func (p *Provider) unanswered(s *survey, err error) {
@@ -140,7 +158,7 @@ func nodeList(nodes []pveNode) string {
 
 // explore asks everything else that does not depend on answers.
 func (p *Provider) explore(ctx context.Context, s *survey) error {
-	storages, bridges := make([][]pveStorage, len(s.nodes)), make([][]string, len(s.nodes))
+	storages, bridges := make([][]pveStorage, len(s.nodes)), make([][]pveBridge, len(s.nodes))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, node := range s.nodes {
 		group.Go(func() (err error) { storages[i], err = p.storages(ctx, string(node.Name)); return err })
@@ -149,80 +167,9 @@ func (p *Provider) explore(ctx context.Context, s *survey) error {
 	group.Go(func() (err error) { s.guests, err = p.guests(ctx); return err })
 	group.Go(func() error { return p.api.get(ctx, "/access/permissions", &s.rights) })
 	err := group.Wait()
-	s.storages, s.bridges = make(map[string][]pveStorage), make(map[string][]string)
+	s.storages, s.bridges = make(map[string][]pveStorage), make(map[string][]pveBridge)
 	for i, node := range s.nodes {
 		s.storages[string(node.Name)], s.bridges[string(node.Name)] = storages[i], bridges[i]
 	}
 	return err
-}
-
-func (p *Provider) bridges(ctx context.Context, node, kind string) ([]string, error) {
-	var all []struct {
-		Name text `json:"iface"`
-	}
-	err := p.api.get(ctx, "/nodes/"+node+"/network?type="+kind, &all)
-	names := make([]string, len(all))
-	for i, bridge := range all {
-		names[i] = string(bridge.Name)
-	}
-	return names, err
-}
-
-// wantedBridges lists the bridges of all wanted machines, sorted.
-func (s *survey) wantedBridges() []string {
-	var names []string
-	for _, m := range s.want.Machines {
-		for _, nic := range m.NICs {
-			names = append(names, bridgeOf(nic))
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
-// checkBridges looks among virtual networks, which not every version counts
-// as bridges, before it complains.
-func (p *Provider) checkBridges(ctx context.Context, s *survey) {
-	for _, node := range s.nodes {
-		name := string(node.Name)
-		for _, bridge := range s.wantedBridges() {
-			if slices.Contains(s.bridges[name], bridge) {
-				continue
-			}
-			vnets, err := p.bridges(ctx, name, "vnet")
-			if err != nil || !slices.Contains(vnets, bridge) {
-				s.fatal(fmt.Sprintf("there are: %s; set bridge in the network block", strings.Join(s.bridges[name], ", ")),
-					"bridge %q does not exist on node %q, or the token may not use it", bridge, name)
-			}
-		}
-	}
-}
-
-// checkStorages looks for both storages on each node.
-func (p *Provider) checkStorages(s *survey) {
-	for _, node := range s.nodes {
-		s.checkStorage(string(node.Name), p.cfg.Storage.Disk, "images", "disks", "disk")
-		s.checkStorage(string(node.Name), p.cfg.Storage.ISO, "iso", "ISO images", "iso")
-	}
-}
-
-func (s *survey) checkStorage(node, name, content, things, key string) {
-	var fit []string
-	for _, have := range s.storages[node] {
-		switch {
-		case have.takes(content) && bool(have.Active):
-			fit = append(fit, string(have.Name))
-		case string(have.Name) == name && have.takes(content):
-			s.fatal(fmt.Sprintf("see `pvesm status` on node %s", node), "storage %q is not active on node %q", name, node)
-			return
-		case string(have.Name) == name:
-			s.fatal(fmt.Sprintf("add it: pvesm set %s --content %s,%s", name, have.Content, content),
-				"storage %q on node %q does not take %s", name, node, things)
-			return
-		}
-	}
-	if !slices.Contains(fit, name) {
-		s.fatal(fmt.Sprintf("set storage = { %s = … } to one of: %s", key, strings.Join(fit, ", ")),
-			"storage %q is not on node %q, or the token may not use it", name, node)
-	}
 }

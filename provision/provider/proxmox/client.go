@@ -31,17 +31,19 @@ type client struct {
 	base string // https://pve.lan:8006/api2/json
 	host string // pve.lan:8006, for people
 	pace pace.Pace
+	wire *transport
 
 	windows windows // of changes
 	watches watches // of tasks
 }
 
 func newClient(endpoint *url.URL, base http.RoundTripper, token func() (apiToken, error), p pace.Pace) (*client, error) {
+	wire := &transport{base: base, token: token, pace: p}
 	hc := &http.Client{
-		Transport:     &transport{base: base, token: token, pace: p},
+		Transport:     wire,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	c := &client{http: hc, base: endpoint.String() + apiPath, host: endpoint.Host, pace: p}
+	c := &client{http: hc, base: endpoint.String() + apiPath, host: endpoint.Host, pace: p, wire: wire}
 	api, err := pve.NewClient(c.base, hc, "", nil, "", 0, false)
 	c.api = api
 	return c, err

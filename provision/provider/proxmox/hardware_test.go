@@ -23,7 +23,10 @@ func TestDisksOfEachStorageType(t *testing.T) {
 		{"rbd", "", true}, {"nfs", "", true}, {"nfs", "qcow2", true}, {"cifs", "", true},
 	} {
 		t.Run(strings.TrimSpace(c.kind+" "+c.format), func(t *testing.T) {
-			d := newDatacentre(t, func(cfg *pve.Config) { cfg.Storages[1].Type, cfg.Storages[1].Shared = c.kind, c.shared })
+			d := newDatacentre(t, func(cfg *pve.Config) {
+				cfg.Storages[0].Type, cfg.Storages[0].Shared = "cephfs", true
+				cfg.Storages[1].Type, cfg.Storages[1].Shared = c.kind, c.shared
+			})
 			cfg := d.config()
 			cfg.Storage.Format, cfg.Hardware.UEFI = c.format, true
 			p := d.openWith(cfg)

@@ -19,14 +19,11 @@ import (
 // A pveStorage is a line of GET /nodes/{node}/storage.
 type pveStorage struct {
 	Name    text   `json:"storage"`
+	Type    text   `json:"type"`    // dir, lvmthin, nfs
 	Content text   `json:"content"` // images,iso
 	Shared  flag   `json:"shared"`  // the same on every node
 	Active  flag   `json:"active"`
 	Free    number `json:"avail"` // bytes
-}
-
-func (s pveStorage) takes(content string) bool {
-	return slices.Contains(strings.Split(string(s.Content), ","), content)
 }
 
 func (p *Provider) storages(ctx context.Context, node string) ([]pveStorage, error) {

@@ -43,7 +43,7 @@ var (
 )
 
 // needs lists the least privileges that a run gets by with.
-func (p *Provider) needs(bridges []string) []need {
+func (p *Provider) needs(links []string) []need {
 	images := "/storage/" + p.cfg.Storage.ISO
 	all := []need{
 		p.machineNeed(),
@@ -51,8 +51,11 @@ func (p *Provider) needs(bridges []string) []need {
 		{path: images, role: "SlipwayImages", privileges: imagePrivileges},
 		{path: images, role: "SlipwayCleanup", privileges: []string{"Datastore.Allocate"}, optional: "`slipway down` leaves the boot image there"},
 	}
-	for _, bridge := range bridges {
-		all = append(all, need{path: "/sdn/zones/localnetwork/" + bridge, role: "SlipwayNetwork", privileges: []string{"SDN.Use"}})
+	for _, path := range links {
+		all = append(all, need{path: path, role: "SlipwayNetwork", privileges: []string{"SDN.Use"}})
+	}
+	if strings.HasPrefix(p.cfg.Hardware.CPUType, "custom-") {
+		all = append(all, need{path: "/nodes", role: "SlipwayNodes", privileges: []string{"Sys.Audit"}})
 	}
 	return all
 }
@@ -66,7 +69,7 @@ func (p *Provider) machineNeed() need {
 
 // checkRights compares what the token may do with what will be done.
 func (p *Provider) checkRights(s *survey) {
-	for _, n := range p.needs(s.localBridges()) {
+	for _, n := range p.needs(s.localLinks()) {
 		missing := slices.DeleteFunc(slices.Clone(n.privileges), func(privilege string) bool { return s.rights.has(n.path, privilege) })
 		switch {
 		case len(missing) == 0:
@@ -78,23 +81,12 @@ func (p *Provider) checkRights(s *survey) {
 	}
 }
 
-// localBridges leaves out virtual networks, whose zone only they know.
-func (s *survey) localBridges() []string {
-	return slices.DeleteFunc(s.wantedBridges(), func(bridge string) bool {
-		for _, there := range s.bridges {
-			if slices.Contains(there, bridge) {
-				return false
-			}
-		}
-		return true
-	})
-}
-
-// grant writes the commands for a node's shell. A token with privilege
-// separation has at most what its user has, so both are given the role.
+// grant writes the commands for a node's shell, the same for 8 and 9. A token
+// with privilege separation has at most what its user has, so both are given
+// the role. It may be there already, with too little in it.
 func (n need) grant(token apiToken) string {
 	return strings.Join([]string{
-		fmt.Sprintf("pveum role add %s --privs %q", n.role, strings.Join(n.privileges, " ")),
+		fmt.Sprintf("pveum role add %[1]s --privs %[2]q || pveum role modify %[1]s --privs %[2]q", n.role, strings.Join(n.privileges, " ")),
 		fmt.Sprintf("pveum acl modify %s --users '%s' --roles %s", n.path, token.user, n.role),
 		fmt.Sprintf("pveum acl modify %s --tokens '%s' --roles %s", n.path, token.id, n.role),
 	}, "\n")

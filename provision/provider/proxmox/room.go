@@ -45,6 +45,12 @@ func (s *survey) checkGuest(v vm, m provider.Machine) {
 		s.warn("rename it or remove it, unless the two are to stand side by side",
 			"VM %d on node %q is named %s too, and is not slipway's", v.id, v.node, name)
 	}
+	for _, theirs := range v.addresses() {
+		if slices.Contains(s.want.Addresses[m.Name], theirs) {
+			s.fatal("give the node another address, or that machine",
+				"address %s of %s is that of VM %d (%s) on node %q, by its cloud-init", theirs, m.Name, v.id, name, v.node)
+		}
+	}
 	for _, theirs := range v.nics() {
 		for _, ours := range m.NICs {
 			if len(ours.MAC) > 0 && theirs.MAC.String() == ours.MAC.String() {
@@ -82,16 +88,20 @@ func (s *survey) checkCPUs() {
 }
 
 func (s *survey) checkMemory() {
-	var size, free, asked int64
+	var size, free, asked, most int64
 	for _, node := range s.nodes {
 		if node.Memory == 0 {
 			return
 		}
+		most = max(most, int64(node.Memory))
 		size += int64(node.Memory)
 		free += int64(node.Memory - node.Used)
 	}
 	for _, m := range s.missing() {
 		asked += int64(m.Memory) * mebibyte
+		if len(s.nodes) > 1 && int64(m.Memory)*mebibyte > most {
+			s.fatal("write less for memory", "%s asks for %d MiB of memory, and no node has more than %d MiB", m.Name, m.Memory, most/mebibyte)
+		}
 	}
 	const what = "the machines ask for %d MiB of memory, and of %s's %d MiB only %d MiB are free"
 	args := []any{asked / mebibyte, nodeList(s.nodes), size / mebibyte, max(0, free) / mebibyte}

@@ -39,6 +39,7 @@ type transport struct {
 
 	mu    sync.Mutex
 	slots map[string]chan struct{}
+	skew  time.Duration // by which the host's clock is ahead of ours, as last seen
 }
 
 var errSlow = errors.New("no answer in time")
@@ -118,16 +119,42 @@ func (t *transport) once(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	defer done()
+	sent := time.Now()
 	resp, err := t.base.RoundTrip(req.WithContext(ctx))
 	if err != nil {
 		return nil, because(ctx, err)
 	}
 	defer resp.Body.Close()
+	t.compareClocks(sent, time.Now(), resp)
 	body, err := io.ReadAll(io.LimitReader(resp.Body, bodyLimit))
 	if err != nil {
 		return nil, because(ctx, fmt.Errorf("read answer: %w", err))
 	}
 	return answer(req, resp.StatusCode, resp.Status, body), nil
+}
+
+// compareClocks takes the Date of an answer, which has whole seconds and is of
+// some time between sent and received.
+func (t *transport) compareClocks(sent, received time.Time, resp *http.Response) {
+	date, err := http.ParseTime(resp.Header.Get("Date"))
+	if err != nil {
+		return
+	}
+	skew := time.Duration(0)
+	if ahead := date.Sub(received); ahead > 0 {
+		skew = ahead
+	} else if behind := sent.Sub(date) - time.Second; behind > 0 {
+		skew = -behind
+	}
+	t.mu.Lock()
+	t.skew = skew
+	t.mu.Unlock()
+}
+
+func (t *transport) clockSkew() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.skew
 }
 
 // admit waits for a free worker and bounds the call. Uploads are served by

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -230,6 +231,20 @@ func (v vm) nics() []provider.NIC {
 		nics = append(nics, parseNIC(line))
 	}
 	return nics
+}
+
+// addresses are those that cloud-init gives to the machine.
+func (v vm) addresses() []netip.Addr {
+	var all []netip.Addr
+	for i := range maxNICs {
+		props := properties(v.config["ipconfig"+strconv.Itoa(i)])
+		for _, key := range []string{"ip", "ip6"} {
+			if prefix, err := netip.ParsePrefix(props[key]); err == nil {
+				all = append(all, prefix.Addr())
+			}
+		}
+	}
+	return all
 }
 
 var nicModels = []string{"virtio", "e1000", "e1000e", "vmxnet3", "rtl8139", "macaddr"}
