@@ -33,24 +33,38 @@ type PlanFile struct {
 
 // Inputs say which spec a plan is of, so that it can be read again.
 type Inputs struct {
-	Files    []string `json:"files"`              // absolute paths
-	Override string   `json:"override,omitempty"` // absolute path
-	Cluster  string   `json:"cluster,omitempty"`  // as given by --cluster
+	Files    []string `json:"files"`               // absolute paths
+	Override string   `json:"override,omitempty"`  // absolute path
+	Cluster  string   `json:"cluster,omitempty"`   // as given by --cluster
+	Vars     []string `json:"vars,omitempty"`      // as given by --var, which takes no secrets
+	VarFiles []string `json:"var_files,omitempty"` // absolute paths
 }
 
 // command is the one that makes the plan anew.
 func (i Inputs) command(out string) string {
 	words := []string{"slipway plan"}
-	for _, f := range i.Files {
-		words = append(words, "-f", f)
+	add := func(flag string, values ...string) {
+		for _, v := range values {
+			if v != "" {
+				words = append(words, flag, quoted(v))
+			}
+		}
 	}
-	if i.Override != "" {
-		words = append(words, "--override", i.Override)
+	add("-f", i.Files...)
+	add("--override", i.Override)
+	add("--cluster", i.Cluster)
+	add("--var", i.Vars...)
+	add("--var-file", i.VarFiles...)
+	add("--out", out)
+	return strings.Join(words, " ")
+}
+
+// quoted is a word as one writes it to a shell.
+func quoted(word string) string {
+	if !strings.ContainsAny(word, " \t\n'\"\\$`!*?[](){}<>|&;#~") {
+		return word
 	}
-	if i.Cluster != "" {
-		words = append(words, "--cluster", i.Cluster)
-	}
-	return strings.Join(append(words, "--out", out), " ")
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // WritePlanFile replaces the file at path, mode 0600, at one stroke.

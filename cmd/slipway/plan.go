@@ -97,28 +97,28 @@ func (a *app) pinInputs() error {
 	if err != nil {
 		return &exitError{provision.ExitSpec, err}
 	}
-	if slices.Contains(paths, "-") {
-		return usage(hint.With(errors.New("a plan file says where the spec is, and standard input cannot be read again"), "write the spec to a file"))
+	if slices.Contains(paths, "-") || slices.Contains(a.varFiles, "-") {
+		return usage(hint.With(errors.New("a plan file says where the spec is, and standard input cannot be read again"), "write it to a file"))
 	}
-	a.files, err = absolute(paths)
-	if err == nil && a.override != "" {
-		a.override, err = filepath.Abs(a.override)
+	a.files, a.varFiles = below(dir, paths), below(dir, a.varFiles)
+	if a.override != "" {
+		a.override = below(dir, []string{a.override})[0]
 	}
-	return err
+	return nil
 }
 
-func absolute(paths []string) ([]string, error) {
-	all := make([]string, len(paths))
-	for i, p := range paths {
-		var err error
-		if all[i], err = filepath.Abs(p); err != nil {
-			return nil, err
+// below makes paths absolute, seen from dir; nil stays nil.
+func below(dir string, paths []string) (all []string) {
+	for _, p := range paths {
+		if !filepath.IsAbs(p) {
+			p = filepath.Join(dir, p)
 		}
+		all = append(all, filepath.Clean(p))
 	}
-	return all, nil
+	return all
 }
 
 // inputs are what the spec is read from.
 func (a *app) inputs() provision.Inputs {
-	return provision.Inputs{Files: a.files, Override: a.override, Cluster: a.cluster}
+	return provision.Inputs{Files: a.files, Override: a.override, Cluster: a.cluster, Vars: a.vars, VarFiles: a.varFiles}
 }

@@ -200,6 +200,8 @@ func (p Plan) Summary() string {
 		case n == 0:
 		case a == Extra || a == Gone:
 			parts = append(parts, fmt.Sprintf("%d %s", n, a))
+		case a == Refuse:
+			parts = append(parts, fmt.Sprintf("%d refused", n))
 		default:
 			parts = append(parts, fmt.Sprintf("%d to %s", n, a))
 		}

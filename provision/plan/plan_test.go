@@ -92,7 +92,7 @@ func TestSummary(t *testing.T) {
 		{"all exists, the state is lost", Make(c, served(c), lost), true, "5 to adopt, 3 to keep"},
 		{"all exists, somebody changed it", Make(c, served(c), drifted(c)), true, "3 to update, 5 to keep"},
 		{"more exists than the spec has", Make(c, served(c), strange(c)), false, "8 to keep, 2 extra, 1 gone"},
-		{"a machine of a Ready cluster is gone", Make(c, served(c), whole(c).change("worker-1", nil)), true, "7 to keep, 1 to refuse"},
+		{"a machine of a Ready cluster is gone", Make(c, served(c), whole(c).change("worker-1", nil)), true, "7 to keep, 1 refused"},
 		{"all is torn down", Teardown(full, whole(c)), true, "9 to delete"},
 		{"nothing is left", Teardown(full, Observed{}), false, "nothing to do"},
 	} {
