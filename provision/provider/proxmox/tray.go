@@ -10,7 +10,7 @@ import (
 // Insert puts the image ref (STORAGE:iso/NAME) into the CD tray of m's
 // virtual machine, running or not.
 func (p *Provider) Insert(ctx context.Context, m provider.Machine, ref string) error {
-	if err := p.setTray(ctx, m, ref, ref+",media=cdrom"); err != nil {
+	if err := p.setTray(ctx, m, ref); err != nil {
 		return fmt.Errorf("insert %s into machine %s: %w", ref, m.Name, err)
 	}
 	return nil
@@ -18,19 +18,27 @@ func (p *Provider) Insert(ctx context.Context, m provider.Machine, ref string) e
 
 // Eject empties the tray.
 func (p *Provider) Eject(ctx context.Context, m provider.Machine) error {
-	if err := p.setTray(ctx, m, "", emptyTray); err != nil {
+	if err := p.setTray(ctx, m, ""); err != nil {
 		return fmt.Errorf("eject from machine %s: %w", m.Name, err)
 	}
 	return nil
 }
 
-func (p *Provider) setTray(ctx context.Context, m provider.Machine, ref, line string) error {
+// trayLine is the drive with an image in it, or with none.
+func trayLine(ref string) string {
+	if ref == "" {
+		return emptyTray
+	}
+	return ref + ",media=cdrom"
+}
+
+func (p *Provider) setTray(ctx context.Context, m provider.Machine, ref string) error {
 	v, err := p.owned(ctx, m)
 	if err != nil || v.media() == ref {
 		return err
 	}
 	err = p.api.surely(ctx, v.node, func() error {
-		return p.api.put(ctx, v.path()+"/config", map[string]any{traySlot: line})
+		return p.api.put(ctx, v.path()+"/config", map[string]any{traySlot: trayLine(ref)})
 	})
 	if err != nil {
 		return err

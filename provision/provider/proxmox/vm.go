@@ -285,6 +285,12 @@ func (v vm) astray(o ownership) []string {
 	return found
 }
 
+// What a difference is about, where it can be repaired.
+const (
+	aboutCPUs   = "vCPUs"
+	aboutMemory = "memory in MiB"
+)
+
 // differences lists where got is not what was asked.
 func differences(asked, got provider.Machine) []string {
 	var found []string
@@ -293,13 +299,18 @@ func differences(asked, got provider.Machine) []string {
 			found = append(found, fmt.Sprintf("%s: asked for %v, it has %v", what, asked, got))
 		}
 	}
-	differ("vCPUs", asked.CPUs, got.CPUs)
-	differ("memory in MiB", asked.Memory, got.Memory)
+	differ(aboutCPUs, asked.CPUs, got.CPUs)
+	differ(aboutMemory, asked.Memory, got.Memory)
 	differ("disk in GiB", asked.Disk, got.Disk)
 	differ("further disks in GiB", fmt.Sprint(asked.Disks), fmt.Sprint(got.Disks))
 	differ("SMBIOS UUID", asked.UUID, got.UUID)
 	differ("network devices", nicList(asked.NICs), nicList(got.NICs))
 	return found
+}
+
+// needsOff tells the differences that are repaired when a machine is off.
+func needsOff(difference string) bool {
+	return strings.HasPrefix(difference, aboutCPUs+":") || strings.HasPrefix(difference, aboutMemory+":")
 }
 
 func nicList(nics []provider.NIC) string {
