@@ -6,7 +6,6 @@ import (
 	"path"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -242,11 +241,15 @@ func (s *Server) memoryUsed(node string) int64 {
 func (s *Server) storageResources(t *Token) (list []map[string]any) {
 	for _, node := range s.cfg.Nodes {
 		for _, store := range s.cfg.Storages {
-			if s.allowedLocked(t, "/storage/"+store.Name, "Datastore.Audit") {
-				list = append(list, map[string]any{"id": "storage/" + node + "/" + store.Name, "type": "storage", "node": node,
-					"storage": store.Name, "plugintype": store.Type, "content": strings.Join(store.Content, ","), "status": "available",
-					"shared": bit(store.Shared), "maxdisk": store.size(), "disk": s.used(node, store)})
+			if !store.on(node) || !s.allowedLocked(t, "/storage/"+store.Name, "Datastore.Audit") {
+				continue
 			}
+			entry := map[string]any{"id": "storage/" + node + "/" + store.Name, "type": "storage", "node": node, "storage": store.Name,
+				"plugintype": store.Type, "content": store.kinds(), "status": "unknown", "shared": bit(store.Shared)}
+			if s.online(node) {
+				entry["status"], entry["maxdisk"], entry["disk"] = "available", store.size(), s.used(node, store)
+			}
+			list = append(list, entry)
 		}
 	}
 	return list
@@ -304,99 +307,4 @@ func getNetwork(c *call) (any, error) {
 			"bridge_ports": "", "method": "manual", "method6": "manual", "families": []string{"inet"}})
 	}
 	return list, nil
-}
-
-func getVMs(c *call) (any, error) {
-	c.srv.mu.Lock()
-	defer c.srv.mu.Unlock()
-	list := []map[string]any{}
-	for _, id := range slices.Sorted(maps.Keys(c.srv.vms)) {
-		if m := c.srv.vms[id]; m.node == c.node && c.srv.allowedLocked(c.token, vmPath(id), "VM.Audit") {
-			list = append(list, c.srv.current(m))
-		}
-	}
-	return list, nil
-}
-
-func getStatus(c *call) (any, error) {
-	c.srv.mu.Lock()
-	defer c.srv.mu.Unlock()
-	m, err := c.srv.find(c.node, c.vmid())
-	if err != nil {
-		return nil, err
-	}
-	entry := c.srv.current(m)
-	entry["ha"], entry["qmpstatus"] = map[string]int{"managed": 0}, m.status()
-	if m.agent() {
-		entry["agent"] = 1
-	}
-	if m.running {
-		entry["running-machine"], entry["running-qemu"] = "pc-q35-10.1+pve0", "10.1.2"
-	}
-	return entry, nil
-}
-
-// current is the state of a VM, live.
-func (s *Server) current(m *machine) map[string]any {
-	entry := s.usage(m, m.running)
-	entry["cpus"] = entry["maxcpu"]
-	delete(entry, "maxcpu")
-	maps.Copy(entry, map[string]any{"vmid": m.id, "name": m.name(), "status": m.status()})
-	if m.running {
-		entry["pid"] = m.pid
-	}
-	if m.conf["serial0"] != "" {
-		entry["serial"] = 1
-	}
-	for _, option := range []string{"tags", "lock"} {
-		if value := m.conf[option]; value != "" {
-			entry[option] = value
-		}
-	}
-	return entry
-}
-
-func (m *machine) agent() bool {
-	keys, err := agentKeys.parse("agent", m.conf["agent"])
-	return err == nil && keys["enabled"] == "1"
-}
-
-// mayAskAgent differs between releases: VM.Monitor went with 9.
-func mayAskAgent(c *call) error {
-	if c.srv.release.before(9, 0) {
-		return needs("/vms/{vmid}", "VM.Monitor")(c)
-	}
-	return needsAny("/vms/{vmid}", "VM.GuestAgent.Audit", "VM.GuestAgent.Unrestricted")(c)
-}
-
-// getAgentInterfaces fails always: no simulated host runs a guest agent. The
-// call holds its worker until the agent did not answer.
-func getAgentInterfaces(c *call) (any, error) {
-	c.srv.mu.Lock()
-	m, err := c.srv.find(c.node, c.vmid())
-	switch {
-	case err != nil:
-	case !m.agent():
-		err = die("No QEMU guest agent configured")
-	case !m.running:
-		err = die("VM %d is not running", m.id)
-	}
-	c.srv.mu.Unlock()
-	if err != nil {
-		return nil, err
-	}
-	if err := c.srv.pause(c.ctx, c.srv.cfg.Durations.Agent); err != nil {
-		return nil, err
-	}
-	return nil, die("QEMU guest agent is not running")
-}
-
-// mayDownload also asks for a right to use the node's network, which got a
-// privilege of its own in 8.2.
-func mayDownload(c *call) error {
-	network := needs("/", "Sys.Audit", "Sys.Modify")
-	if !c.srv.release.before(8, 2) {
-		network = either(network, needs("/nodes/{node}", "Sys.AccessNetwork"))
-	}
-	return both(needs("/storage/{storage}", "Datastore.AllocateTemplate"), network)(c)
 }

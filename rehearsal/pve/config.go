@@ -2,6 +2,7 @@ package pve
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"github.com/slipway-project/slipway/internal/pace"
@@ -23,9 +24,10 @@ type Config struct {
 	Users         []User              // whose rights bound those of their tokens
 	Groups        []Group             // of users
 	Roles         map[string][]string // privileges by role, besides the built-in ones
-	Hypervisor    Hypervisor          // nil: power changes reach nobody
-	MemoryPerNode int64               // bytes, default 128 GiB
-	CPUsPerNode   int                 // threads, default 32
+	Tags          TagPolicy
+	Hypervisor    Hypervisor // nil: power changes reach nobody
+	MemoryPerNode int64      // bytes, default 128 GiB
+	CPUsPerNode   int        // threads, default 32
 	Durations     Durations
 	Seed          uint64  // of the jitter
 	Jitter        float64 // tasks take up to this fraction more or less; 0: none
@@ -35,25 +37,6 @@ type Config struct {
 	// ("/nodes/{node}/qemu") and all parameters, those of the path included.
 	// It is called concurrently.
 	OnRequest func(method, template string, params map[string]string)
-}
-
-// A Storage is one entry of the storage configuration, present on every node.
-type Storage struct {
-	Name    string
-	Type    string   // "dir", "nfs", "lvmthin", "zfspool", ...
-	Content []string // "iso", "images", "vztmpl", "backup", ...
-	Shared  bool     // one store for all nodes
-	Pools   []string // it is a member of
-	Size    int64    // bytes, default 1 TiB
-}
-
-// files says whether the storage keeps plain files in a directory.
-func (s Storage) files() bool {
-	switch s.Type {
-	case "dir", "nfs", "cifs", "cephfs", "btrfs":
-		return true
-	}
-	return false
 }
 
 // Durations are real-time durations of a server with ordinary disks; zero
@@ -90,7 +73,7 @@ func (d Durations) withDefaults() Durations {
 	}
 }
 
-func (c Config) withDefaults() Config {
+func (c Config) withDefaults() (Config, error) {
 	c.Version = cmp.Or(c.Version, "9.1.4")
 	if len(c.Nodes) == 0 {
 		c.Nodes = []string{"pve"}
@@ -104,7 +87,14 @@ func (c Config) withDefaults() Config {
 	c.MemoryPerNode = cmp.Or(c.MemoryPerNode, 128<<30)
 	c.CPUsPerNode = cmp.Or(c.CPUsPerNode, 32)
 	c.Durations = c.Durations.withDefaults()
-	return c
+	c.Storages = slices.Clone(c.Storages)
+	for i, store := range c.Storages {
+		var err error
+		if c.Storages[i], err = store.withDefaults(); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
 }
 
 // nobody is the hypervisor of a datacentre in which nothing really boots.

@@ -161,16 +161,26 @@ func (s *Server) mayUseVolume(c *call, option string, d drive) error {
 	if _, err := s.storage(id); err != nil {
 		return err
 	}
+	if strings.HasPrefix(name, "iso/") && d["media"] != "cdrom" {
+		return badParam(option, "explicit 'media=cdrom' is required for iso images")
+	}
+	if s.allowed(c.token, "/storage/"+id, "Datastore.Allocate") {
+		return nil
+	}
 	if strings.HasPrefix(name, "iso/") {
 		return s.checkAny(c.token, "/storage/"+id, "Datastore.AllocateSpace", "Datastore.Audit")
 	}
-	if strings.Contains(name, fmt.Sprintf("vm-%d-", c.vmid())) {
+	m := ownedImage.FindStringSubmatch(name)
+	switch {
+	case m == nil:
+		return badParam(option, "content type needs to be 'images' or 'iso'")
+	case m[2] == strconv.Itoa(c.vmid()):
 		return nil
 	}
-	if strings.Contains(name, "/") && !strings.Contains(name, "vm-") {
-		return badParam(option, "content type needs to be 'images' or 'iso'")
+	if err := s.check(c.token, "/storage/"+id, "Datastore.Audit"); err != nil {
+		return err
 	}
-	return s.check(c.token, "/storage/"+id, "Datastore.Allocate")
+	return s.check(c.token, "/vms/"+m[2], "VM.Config.Disk")
 }
 
 // completeNIC asks for the right to the bridge, and gives a device without
@@ -263,7 +273,7 @@ func (n *creation) fill(ctx context.Context, t *task) error {
 	}
 	n.complete()
 	if tags, ok := n.conf["tags"]; ok {
-		if err := n.srv.check(n.token, vmPath(n.vmid), "VM.Config.Options"); err != nil {
+		if err := n.srv.mayTag(n.token, n.vmid, "", tags); err != nil {
 			return err
 		}
 		n.conf["tags"] = sortTags(tags)
@@ -306,11 +316,4 @@ func (n *creation) complete() {
 	if d, ok := n.conf["description"]; ok {
 		n.conf["description"] = strings.TrimRight(d, " \t\r\n")
 	}
-}
-
-// sortTags is how the server keeps tags: lower case, sorted, once each.
-func sortTags(tags string) string {
-	list := splitList(strings.ToLower(tags))
-	slices.Sort(list)
-	return strings.Join(slices.Compact(list), ";")
 }

@@ -18,7 +18,7 @@ var downloadParams = schema{
 }
 
 func postDownload(c *call) (any, error) {
-	dest, err := c.srv.destination(c)
+	dest, err := c.srv.destination(c, downloadRefusals)
 	if err != nil {
 		return nil, err
 	}
@@ -42,11 +42,14 @@ func (s *Server) download(ctx context.Context, t *task, c *call, dest string) er
 	if err != nil {
 		return err
 	}
+	if !s.hasRoom(c, size) {
+		return die("download failed: exit code 3")
+	}
 	if got, err := c.checksum(tmp.Name()); err != nil || got != "" {
 		return mismatch(err, "checksum mismatch: got '%s' != expect '%s'", got, c.params["checksum"])
 	}
 	if err := assertISO(tmp.Name()); err != nil {
-		return err
+		return die("failed to verify file: %v", err)
 	}
 	if err := s.pause(ctx, s.copyTime(size)); err != nil {
 		return err
@@ -115,4 +118,14 @@ func fetch(ctx context.Context, w io.Writer, url string, verify bool) (int64, er
 		return 0, die("download failed: exit code 8")
 	}
 	return io.Copy(w, resp.Body)
+}
+
+// mayDownload also asks for a right to use the node's network, which got a
+// privilege of its own in 8.2.
+func mayDownload(c *call) error {
+	network := needs("/", "Sys.Audit", "Sys.Modify")
+	if !c.srv.release.before(8, 2) {
+		network = either(network, needs("/nodes/{node}", "Sys.AccessNetwork"))
+	}
+	return both(needs("/storage/{storage}", "Datastore.AllocateTemplate"), network)(c)
 }

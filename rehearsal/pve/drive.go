@@ -11,9 +11,10 @@ import (
 
 // A volume is a disk image in a storage; ISO images are files instead.
 type volume struct {
-	vmid int
-	node string // "" on shared storage
-	size int64  // bytes
+	vmid   int
+	node   string // "" on shared storage
+	size   int64  // bytes
+	format string
 }
 
 var newDisk = regexp.MustCompile(`^(?:([^/:\s]+):)?(\d+(?:\.\d+)?)$`)

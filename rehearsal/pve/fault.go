@@ -25,6 +25,8 @@ const (
 	TaskWarns           FaultKind = "task-warns"           // the task ends with "WARNINGS: 1"
 	TaskDies            FaultKind = "task-dies"            // the task ends without a status, as by kill -9
 	LockTimeout         FaultKind = "lock-timeout"         // the lock of VM ID, or of Storage, is not to be had
+	StorageFull         FaultKind = "storage-full"         // Storage has no room for disks and images
+	TagsRefused         FaultKind = "tags-refused"         // users may not choose tags (user-tag-access)
 	MessageInReason     FaultKind = "message-in-reason"    // errors have no message in their body, as before 8.4
 	ClockSkew           FaultKind = "clock-skew"           // the servers' clocks are Delay ahead
 	ProxyRestart        FaultKind = "proxy-restart"        // pveproxy of Node cuts connections and refuses new ones for Delay
@@ -52,7 +54,7 @@ type Fault struct {
 // where says what a kind of fault strikes.
 var where = map[FaultKind]string{
 	LostReply: "request", DroppedCall: "request", StatusReply: "request", SlowReply: "request", UploadAborted: "request",
-	TaskFails: "task", TaskSlow: "task", TaskWarns: "task", TaskDies: "task", LockTimeout: "lock",
+	TaskFails: "task", TaskSlow: "task", TaskWarns: "task", TaskDies: "task", LockTimeout: "lock", StorageFull: "storage", TagsRefused: "tags",
 	MessageInReason: "reply", ClockSkew: "clock",
 	ProxyRestart: "node", CertificateRotation: "node", NodeOffline: "node",
 }

@@ -43,6 +43,8 @@ var endpoints = []*endpoint{
 	{get, "/nodes/{node}/version", anyone, nodeParams, getNodeVersion, false},
 	{get, "/nodes/{node}/network", anyone, networkParams, getNetwork, false},
 	{get, "/nodes/{node}/storage", anyone, storageListParams, getStorages, false},
+	{get, "/storage", anyone, storageConfigParams, getStorageConfig, false},
+	{get, store + "/status", needsAny("/storage/{storage}", "Datastore.Audit", "Datastore.AllocateSpace"), storageParams, getStorageStatus, false},
 	{get, store + "/content", needsAny("/storage/{storage}", "Datastore.Audit", "Datastore.AllocateSpace"),
 		contentParams, getContent, false},
 	{del, store + "/content/{volume}", anyone, deleteVolumeParams, deleteVolume, false},

@@ -45,7 +45,10 @@ type Server struct {
 
 // New checks cfg, creates the storage directories and the certificates.
 func New(cfg Config) (*Server, error) {
-	cfg = cfg.withDefaults()
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
 	release, err := parseRelease(cfg.Version)
 	if err != nil {
 		return nil, err

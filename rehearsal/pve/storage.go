@@ -2,7 +2,6 @@ package pve
 
 import (
 	"context"
-	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -16,8 +15,10 @@ var (
 	storageParam      = text.as(isStorage)
 	storageListParams = schema{"node": nodeParam, "content": text.opt().as(listOf(isContent)), "enabled": boolean.opt(),
 		"format": boolean.opt(), "storage": storageParam.opt(), "target": nodeParam.opt()}
-	contentParams      = schema{"node": nodeParam, "storage": storageParam, "content": text.opt().as(isContent), "vmid": vmidParam.opt()}
-	deleteVolumeParams = schema{"node": nodeParam, "storage": storageParam.opt(), "volume": text, "delay": integer.opt().atLeast(1).atMost(30)}
+	storageConfigParams = schema{"type": text.opt().of("btrfs", "cephfs", "cifs", "dir", "esxi", "iscsi", "iscsidirect", "lvm", "lvmthin", "nfs", "pbs", "rbd", "zfs", "zfspool")}
+	storageParams       = schema{"node": nodeParam, "storage": storageParam}
+	contentParams       = schema{"node": nodeParam, "storage": storageParam, "content": text.opt().as(isContent), "vmid": vmidParam.opt()}
+	deleteVolumeParams  = schema{"node": nodeParam, "storage": storageParam.opt(), "volume": text, "delay": integer.opt().atLeast(1).atMost(30)}
 )
 
 func (s *Server) storage(id string) (Storage, error) {
@@ -102,7 +103,7 @@ func (s *Server) makeDrive(ctx context.Context, j driveJob) (value, allocated st
 
 func (s *Server) volumeSize(node string, d drive) (int64, error) {
 	id, name, _ := d.volume()
-	store, err := s.storage(id)
+	store, err := s.storageOn(node, id)
 	if err != nil {
 		return 0, err
 	}
@@ -128,7 +129,11 @@ func (s *Server) volumeSize(node string, d drive) (int64, error) {
 // allocate makes one volume. Allocations in a storage happen one after
 // another, under its lock.
 func (s *Server) allocate(ctx context.Context, j driveJob, d drive, id string, gib float64) (string, string, error) {
-	store, err := s.storage(id)
+	store, err := s.storageOn(j.node, id)
+	if err != nil {
+		return "", "", err
+	}
+	format, err := store.format(d["format"], s.release)
 	if err != nil {
 		return "", "", err
 	}
@@ -141,24 +146,48 @@ func (s *Server) allocate(ctx context.Context, j driveJob, d drive, id string, g
 		return "", "", err
 	}
 	size := int64(gib * (1 << 30))
-	if j.option == "efidisk0" { // the firmware decides, not the user
+	switch j.option { // of these something else decides, not the user
+	case "efidisk0":
 		size = map[bool]int64{true: 4 << 20, false: 528 << 10}[d["efitype"] == "4m"]
+	case "tpmstate0":
+		size = 4 << 20
 	}
-	d["file"], d["size"] = s.addVolume(j, store, d["format"], size), formatSize(size)
+	volid, err := s.addVolume(j, store, format, size)
+	if err != nil {
+		return "", "", err
+	}
+	d["file"], d["size"] = volid, formatSize(size)
 	delete(d, "format")
-	return d.print(j.option), d["file"], nil
+	return d.print(j.option), volid, nil
 }
 
-func (s *Server) addVolume(j driveJob, store Storage, format string, size int64) string {
+// storageOn is a storage that the node has.
+func (s *Server) storageOn(node, id string) (Storage, error) {
+	store, err := s.storage(id)
+	if err != nil {
+		return store, err
+	}
+	return store, store.usable(node)
+}
+
+func (s *Server) addVolume(j driveJob, store Storage, format string, size int64) (string, error) {
+	_, struck := s.strike(Fault{Kind: StorageFull, Storage: store.Name, Node: j.node})
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	name, volid := "", ""
 	for n := 0; ; n++ {
-		volid := store.Name + ":" + diskName(store, j.vmid, n, format)
+		name = diskName(store, j.vmid, n, format)
+		volid = store.Name + ":" + name
 		if _, taken := s.volumes[volid]; !taken {
-			s.volumes[volid] = volume{j.vmid, j.node, size}
-			return volid
+			break
 		}
 	}
+	free := store.size() - s.used(j.node, store)
+	if struck || free <= 0 || storageTypes[store.Type].thick && free < size {
+		return "", store.noRoom(name, size, max(free, 0))
+	}
+	s.volumes[volid] = volume{j.vmid, j.node, size, format}
+	return volid, nil
 }
 
 // free forgets volumes.
@@ -172,7 +201,8 @@ func (s *Server) free(volids []string) {
 
 // used is how many bytes of the storage are taken on the node. The caller
 // holds s.mu.
-func (s *Server) used(node string, store Storage) (n int64) {
+func (s *Server) used(node string, store Storage) int64 {
+	n := store.Used
 	for volid, v := range s.volumes {
 		if strings.HasPrefix(volid, store.Name+":") && (store.Shared || v.node == node) {
 			n += v.size
@@ -218,51 +248,91 @@ func (s *Server) Images() []string {
 }
 
 func getStorages(c *call) (any, error) {
+	if id := c.params["storage"]; id != "" {
+		if _, err := c.srv.storage(id); err != nil {
+			return nil, badParam("storage", "No such storage.")
+		}
+	}
 	c.srv.mu.Lock()
 	defer c.srv.mu.Unlock()
 	list := []map[string]any{}
 	for _, store := range c.srv.cfg.Storages {
-		privs := c.srv.privileges(c.token, "/storage/"+store.Name)
-		_, audit := privs["Datastore.Audit"]
-		_, space := privs["Datastore.AllocateSpace"]
-		if (audit || space) && store.wanted(c) {
-			list = append(list, c.srv.describeStorage(c, store))
+		if c.srv.mayList(c.token, store) && store.wanted(c) {
+			entry := c.srv.describeStorage(c.node, store)
+			entry["storage"] = store.Name
+			if c.flag("format") {
+				store.describeFormats(entry, c.srv.release)
+			}
+			list = append(list, entry)
 		}
 	}
 	return list, nil
 }
 
-func (s Storage) wanted(c *call) bool {
-	if id := c.params["storage"]; id != "" && id != s.Name {
-		return false
-	}
-	kinds := splitList(c.params["content"])
-	return len(kinds) == 0 || slices.ContainsFunc(kinds, func(k string) bool { return slices.Contains(s.Content, k) })
+// mayList says whether a token gets to see a storage. The caller holds s.mu.
+func (s *Server) mayList(t *Token, store Storage) bool {
+	return s.allowedLocked(t, "/storage/"+store.Name, "Datastore.Audit") || s.allowedLocked(t, "/storage/"+store.Name, "Datastore.AllocateSpace")
 }
 
-func (s *Server) describeStorage(c *call, store Storage) map[string]any {
-	total := store.size()
-	used := s.used(c.node, store)
-	entry := map[string]any{
-		"storage": store.Name, "type": store.Type, "content": strings.Join(store.Content, ","),
-		"shared": bit(store.Shared), "active": 1, "enabled": 1,
-		"total": total, "used": used, "avail": total - used, "used_fraction": float64(used) / float64(total),
+// wanted applies the filters of a storage list. A storage that the node does
+// not have is listed, too, unless content is asked for.
+func (s Storage) wanted(c *call) bool {
+	kinds := splitList(c.params["content"])
+	has := func(k string) bool { return slices.Contains(s.Content, k) }
+	target := c.params["target"]
+	return (c.params["storage"] == "" || c.params["storage"] == s.Name) &&
+		(len(kinds) == 0 || s.on(c.node) && slices.ContainsFunc(kinds, has)) &&
+		(!c.flag("enabled") || !s.Disabled) &&
+		(target == "" || target == c.node || s.Shared && s.on(c.node) && s.on(target))
+}
+
+// describeStorage is the state of a storage on a node. The caller holds s.mu.
+func (s *Server) describeStorage(node string, store Storage) map[string]any {
+	entry := map[string]any{"type": store.Type, "content": store.kinds(), "shared": bit(store.Shared),
+		"enabled": bit(store.on(node)), "active": bit(store.on(node)), "total": 0, "used": 0, "avail": 0}
+	if !store.on(node) {
+		return entry
 	}
-	if c.flag("format") {
-		kinds := map[string]int{"raw": 1}
-		if store.files() {
-			kinds = map[string]int{"raw": 1, "qcow2": 1, "vmdk": 1, "subvol": 1}
-		}
-		entry["format"] = []any{kinds, "raw"}
-	}
+	total, used := store.size(), s.used(node, store)
+	maps.Copy(entry, map[string]any{"total": total, "used": used, "avail": max(total-used, 0)})
+	entry["used_fraction"] = float64(used) / float64(total)
 	return entry
 }
 
-func (s Storage) size() int64 {
-	if s.Size == 0 {
-		return 1 << 40
+func getStorageStatus(c *call) (any, error) {
+	store, err := c.srv.storageOn(c.node, c.params["storage"])
+	if err != nil {
+		return nil, err
 	}
-	return s.Size
+	c.srv.mu.Lock()
+	defer c.srv.mu.Unlock()
+	entry := c.srv.describeStorage(c.node, store)
+	delete(entry, "used_fraction")
+	return entry, nil
+}
+
+// getStorageConfig is the configuration, the same on every node.
+func getStorageConfig(c *call) (any, error) {
+	c.srv.mu.Lock()
+	defer c.srv.mu.Unlock()
+	list := []map[string]any{}
+	for _, store := range c.srv.cfg.Storages {
+		if !c.srv.mayList(c.token, store) || c.params["type"] != "" && c.params["type"] != store.Type {
+			continue
+		}
+		entry := map[string]any{"storage": store.Name, "type": store.Type, "content": store.kinds(), "digest": strings.Repeat("0", 40)}
+		if store.Shared {
+			entry["shared"] = 1
+		}
+		if store.Disabled {
+			entry["disable"] = 1
+		}
+		if len(store.Nodes) > 0 {
+			entry["nodes"] = strings.Join(store.Nodes, ",")
+		}
+		list = append(list, entry)
+	}
+	return list, nil
 }
 
 // bit is a boolean on the wire.
@@ -271,70 +341,4 @@ func bit(b bool) int {
 		return 1
 	}
 	return 0
-}
-
-func getContent(c *call) (any, error) {
-	store, err := c.srv.storage(c.params["storage"])
-	if err != nil {
-		return nil, err
-	}
-	kind := c.params["content"]
-	list := []map[string]any{}
-	if kind == "" || kind == "iso" {
-		for _, iso := range c.srv.isos(c.node, store) {
-			list = append(list, map[string]any{"volid": store.Name + ":iso/" + iso.name, "content": "iso",
-				"format": strings.ToLower(strings.TrimPrefix(filepath.Ext(iso.name), ".")), "size": iso.size, "ctime": iso.ctime})
-		}
-	}
-	if kind == "" || kind == "images" {
-		list = append(list, c.srv.images(c, store)...)
-	}
-	return list, nil
-}
-
-// images lists the disk images that the caller may see: those of VMs it may
-// audit.
-func (s *Server) images(c *call, store Storage) []map[string]any {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	list := []map[string]any{}
-	for _, volid := range slices.Sorted(maps.Keys(s.volumes)) {
-		v := s.volumes[volid]
-		here := strings.HasPrefix(volid, store.Name+":") && (store.Shared || v.node == c.node)
-		wanted := c.params["vmid"] == "" || c.params["vmid"] == fmt.Sprint(v.vmid)
-		may := s.allowedLocked(c.token, "/storage/"+store.Name, "Datastore.Allocate") ||
-			s.allowedLocked(c.token, vmPath(v.vmid), "VM.Config.Disk")
-		if here && wanted && may {
-			list = append(list, map[string]any{"volid": volid, "content": "images", "format": "raw", "size": v.size, "vmid": v.vmid})
-		}
-	}
-	return list
-}
-
-func deleteVolume(c *call) (any, error) {
-	id, name := c.params["storage"], c.params["volume"]
-	if m := volumeID.FindStringSubmatch(name); m != nil {
-		if m[1] != id {
-			return nil, badParam("storage", "conflicting storage ID")
-		}
-		name = m[2]
-	}
-	path, err := c.srv.isoPath(c.node, id, name)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.srv.check(c.token, "/storage/"+id, "Datastore.Allocate"); err != nil {
-		return nil, err
-	}
-	volid := id + ":" + name
-	return c.srv.fork(c, c.node, "imgdel", id, func(ctx context.Context, t *task) error {
-		if err := c.srv.pause(ctx, c.srv.cfg.Durations.DeleteImage); err != nil {
-			return err
-		}
-		if err := os.Remove(path); err != nil {
-			return die("can't unlink '%s' - %v", path, err)
-		}
-		c.srv.print(t, "Removed volume '%s'", volid)
-		return nil
-	})
 }

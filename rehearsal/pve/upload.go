@@ -230,7 +230,7 @@ func trimEOL(b []byte) []byte {
 }
 
 func postUpload(c *call) (any, error) {
-	dest, err := c.srv.destination(c)
+	dest, err := c.srv.destination(c, uploadRefusals)
 	if err != nil {
 		return nil, err
 	}
@@ -245,24 +245,41 @@ func postUpload(c *call) (any, error) {
 }
 
 // destination is where a file of the call's storage, content and filename
-// goes.
-func (s *Server) destination(c *call) (string, error) {
-	store, err := s.storage(c.params["storage"])
+// goes; words are how uploads and downloads refuse what a storage cannot do.
+func (s *Server) destination(c *call, words refusals) (string, error) {
+	store, err := s.storageOn(c.node, c.params["storage"])
 	if err != nil {
 		return "", err
 	}
 	if !store.files() {
-		return "", die("can't upload to storage type '%s'", store.Type)
+		return "", die(words.noFiles, store.Type)
 	}
-	if kind := c.params["content"]; kind != "iso" || !slices.Contains(store.Content, kind) {
-		return "", die("storage '%s' does not support '%s' content", store.Name, kind)
+	kind := c.params["content"]
+	if words.contentFirst && !slices.Contains(store.Content, kind) {
+		return "", die(words.noContent, store.Name, kind)
 	}
 	name := normalize(c.params["filename"])
-	if !isoName.MatchString(name) {
+	switch {
+	case kind == "iso" && !isoName.MatchString(name):
 		return "", badParam("filename", "wrong file extension")
+	case !slices.Contains(store.Content, kind):
+		return "", die(words.noContent, store.Name, kind)
+	case kind != "iso":
+		return "", die("only ISO images are simulated, no '%s'", kind)
 	}
 	return filepath.Join(s.isoDir(c.node, store), name), nil
 }
+
+// refusals are words for what a storage cannot do.
+type refusals struct {
+	noFiles, noContent string
+	contentFirst       bool // asked for before the name
+}
+
+var (
+	uploadRefusals   = refusals{"can't upload to storage type '%s'", "storage '%s' does not support '%s' content", false}
+	downloadRefusals = refusals{"can't upload to storage type '%s', not a file based storage!", "storage '%s' is not configured for content-type '%s'", true}
+)
 
 var unsafe = regexp.MustCompile(`[^a-zA-Z0-9_.-]`)
 
@@ -293,11 +310,25 @@ func (s *Server) importFile(ctx context.Context, t *task, c *call, dest string) 
 	if err := s.pause(ctx, s.copyTime(c.upload.size)); err != nil {
 		return err
 	}
+	if !s.hasRoom(c, c.upload.size) {
+		return die("import failed: cp: error writing '%s': No space left on device", dest)
+	}
 	if err := os.Rename(c.upload.path, dest); err != nil { // silently over what was there
 		return die("import failed: %v", err)
 	}
 	s.print(t, "finished file import successfully")
 	return nil
+}
+
+// hasRoom says whether a file of that size fits into the call's storage.
+func (s *Server) hasRoom(c *call, size int64) bool {
+	store, err := s.storage(c.params["storage"])
+	if _, struck := s.strike(Fault{Kind: StorageFull, Storage: store.Name, Node: c.node}); struck || err != nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.used(c.node, store)+size <= store.size()
 }
 
 func (s *Server) copyTime(size int64) time.Duration {

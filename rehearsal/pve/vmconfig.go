@@ -108,14 +108,14 @@ func postConfig(c *call) (any, error) {
 		return u.run(ctx)
 	})
 	if delay := c.number("background_delay", 0); err == nil && delay > 0 {
-		return c.srv.awaitTask(c, upid, time.Duration(delay)*time.Second)
+		return c.srv.awaitTask(c, upid, time.Duration(delay)*time.Second, fmt.Sprintf("failed to update VM %d: ", c.vmid()))
 	}
 	return upid, err
 }
 
 // awaitTask gives a task some time: null when it succeeded within, its error
 // when it failed, else its UPID.
-func (s *Server) awaitTask(c *call, upid string, d time.Duration) (any, error) {
+func (s *Server) awaitTask(c *call, upid string, d time.Duration, prefix string) (any, error) {
 	s.mu.Lock()
 	i := slices.IndexFunc(s.tasks, func(t *task) bool { return t.upid == upid })
 	t := s.tasks[i]
@@ -129,8 +129,8 @@ func (s *Server) awaitTask(c *call, upid string, d time.Duration) (any, error) {
 	case <-c.ctx.Done():
 		return nil, context.Cause(c.ctx)
 	}
-	if t.exit != "OK" {
-		return nil, die("failed to update VM %d: %s", c.vmid(), t.exit)
+	if t.exit != "OK" && !strings.HasPrefix(t.exit, "WARNINGS: ") {
+		return nil, die("%s%s", prefix, t.exit)
 	}
 	return nil, nil
 }
@@ -228,10 +228,13 @@ func (u *update) checkTags() error {
 	if !given && !slices.Contains(u.delete, "tags") {
 		return nil
 	}
+	if err := u.srv.mayTag(u.token, u.vmid(), u.current("tags"), tags); err != nil {
+		return err
+	}
 	if given {
 		u.set["tags"] = sortTags(tags)
 	}
-	return u.srv.check(u.token, vmPath(u.vmid()), "VM.Config.Options")
+	return nil
 }
 
 func (u *update) makeDrives(ctx context.Context) error {
@@ -258,10 +261,7 @@ func (u *update) makeDrives(ctx context.Context) error {
 // mayChangeDrive asks for the right to what was in the drive and to what is
 // going to be.
 func (u *update) mayChangeDrive(option, value string) error {
-	u.srv.mu.Lock()
-	old := u.srv.vms[u.vmid()].conf[option]
-	u.srv.mu.Unlock()
-	for _, v := range []string{old, value} {
+	for _, v := range []string{u.current(option), value} {
 		d, err := parseDrive(option, v)
 		if err != nil {
 			continue // nothing was there, or nothing is going to be
@@ -275,6 +275,16 @@ func (u *update) mayChangeDrive(option, value string) error {
 		}
 	}
 	return nil
+}
+
+// current is an option as it stands; "" too when the VM is gone.
+func (u *update) current(option string) string {
+	u.srv.mu.Lock()
+	defer u.srv.mu.Unlock()
+	if m := u.srv.vms[u.vmid()]; m != nil {
+		return m.conf[option]
+	}
+	return ""
 }
 
 // hotplug are the options that a running VM takes over at once.
