@@ -118,7 +118,7 @@ func (s *Service) refreshPreparing(c *cluster, h *host, t table) {
 var rebooted = []string{"Rebooting", "Waiting for ignition", "Configuring", "Joined", "Done"}
 
 func (s *Service) refreshInstalling(c *cluster, h *host, t table, at time.Time) {
-	limit := stageLimit(h.Progress.Stage)
+	limit := stageLimit(c, h.Progress.Stage)
 	since := h.Progress.UpdatedAt.Time
 	if h.Status == "installing-pending-user-action" {
 		limit, since = time.Hour, h.StatusUpdatedAt.Time

@@ -36,12 +36,16 @@ func (h *host) stages(c *cluster) []string {
 	return masterStages
 }
 
-// stageLimit is how long a host may stay in a stage.
-func stageLimit(stage string) time.Duration {
+// stageLimit is how long a host may stay in a stage. The reboot of a single
+// node takes longer, for its control plane begins with it.
+func stageLimit(c *cluster, stage string) time.Duration {
 	switch stage {
 	case "Starting installation", "Writing image to disk":
 		return 30 * time.Minute
 	case "Rebooting":
+		if c.ControlPlaneCount == 1 {
+			return 80 * time.Minute
+		}
 		return 40 * time.Minute
 	case "Copying registry data to disk":
 		return 90 * time.Minute

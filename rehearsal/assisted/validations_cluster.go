@@ -27,10 +27,20 @@ func (c *cluster) validate() table {
 		"Hosts' clocks are not synchronized (there's more than a 4 minutes gap between clocks), ensure an NTP server is configured.")
 	t.check("configuration", "pull-secret-set", c.PullSecretSet, "The pull secret is set.", "The pull secret is not set.")
 	t.check("hosts-data", "all-hosts-are-ready-to-install", c.hostsReady(), "All hosts in the cluster are ready to install.", "The cluster has hosts that are not ready to install.")
-	masters := len(c.withRole("master"))
-	t.check("hosts-data", "sufficient-masters-count", masters == c.ControlPlaneCount, "The cluster has the exact amount of dedicated control plane nodes.",
-		fmt.Sprintf("The cluster must have exactly %d dedicated control plane nodes. Add or remove hosts, or change their roles configurations to meet the requirement.", c.ControlPlaneCount))
+	c.validateCount(t)
 	return t
+}
+
+func (c *cluster) validateCount(t table) {
+	const id = "sufficient-masters-count"
+	masters, workers := len(c.withRole("master")), len(c.withRole("worker"))
+	if c.ControlPlaneCount == 1 {
+		t.check("hosts-data", id, masters == 1 && workers == 0, "The cluster has the exact amount of dedicated control plane nodes.",
+			"Single-node clusters must have a single control plane node and no workers.")
+		return
+	}
+	t.check("hosts-data", id, masters == c.ControlPlaneCount, "The cluster has the exact amount of dedicated control plane nodes.",
+		fmt.Sprintf("The cluster must have exactly %d dedicated control plane nodes. Add or remove hosts, or change their roles configurations to meet the requirement.", c.ControlPlaneCount))
 }
 
 func (c *cluster) hostsReady() bool {

@@ -35,29 +35,29 @@ const (
 )
 
 // startControlPlane serves the cluster's API and machine configurations from
-// this host until its system ends.
-func (s *system) startControlPlane(c *cluster, member string) (*controlPlane, error) {
+// this host until ctx ends, which is no longer than its system.
+func (s *system) startControlPlane(ctx context.Context, c *cluster, member string) (*controlPlane, error) {
 	p := &controlPlane{system: s, cluster: c, member: member}
 	full := c.bundle.fullName()
 	certificate, err := c.ca.server("kube-apiserver", []string{"api." + full, "api-int." + full, s.name(), "kubernetes", "kubernetes.default.svc", localhost}, s.net.addrs())
 	if err != nil {
 		return nil, err
 	}
-	if err := s.serveHTTP(apiPort, &certificate, p); err != nil {
+	if err := s.serveHTTP(ctx, apiPort, &certificate, p); err != nil {
 		return nil, err
 	}
-	if err := s.serveHTTP(machineConfigPort, &certificate, c.serveMachineConfig()); err != nil {
+	if err := s.serveHTTP(ctx, machineConfigPort, &certificate, c.serveMachineConfig()); err != nil {
 		return nil, err
 	}
 	c.etcdUp(member)
-	s.spawn(func(ctx context.Context) { <-ctx.Done(); c.etcdDown(member) })
+	s.spawn(func(context.Context) { <-ctx.Done(); c.etcdDown(member) })
 	s.spawn(p.warmUp)
 	return p, nil
 }
 
-// serveHTTP answers on port until the system ends; over TLS with a
-// certificate. Client certificates are the handler's to judge.
-func (s *system) serveHTTP(port int, certificate *tls.Certificate, handler http.Handler) error {
+// serveHTTP answers on port until ctx ends; over TLS with a certificate. Client
+// certificates are the handler's to judge.
+func (s *system) serveHTTP(ctx context.Context, port int, certificate *tls.Certificate, handler http.Handler) error {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: apiTimeout, ErrorLog: log.New(io.Discard, "", 0)}
 	run := server.Serve
 	if certificate != nil {
@@ -67,7 +67,7 @@ func (s *system) serveHTTP(port int, certificate *tls.Certificate, handler http.
 	if err := s.serve(port, func(l net.Listener) { run(l) }); err != nil {
 		return err
 	}
-	s.spawn(func(ctx context.Context) { <-ctx.Done(); server.Close() })
+	s.spawn(func(context.Context) { <-ctx.Done(); server.Close() })
 	return nil
 }
 
@@ -179,14 +179,16 @@ func (p *controlPlane) answer(r *http.Request) (int, any, error) {
 }
 
 // startBootkube is the temporary control plane of a bootstrap host, which also
-// lets the first nodes in and reports them.
-func (s *system) startBootkube(c *cluster, installer *service) (*controlPlane, error) {
+// lets the first nodes in and reports them. It drains and ends with stop.
+func (s *system) startBootkube(c *cluster, installer *service) (stop func(), err error) {
 	s.setUnit("bootkube", "activating", "Rendering cluster assets")
 	if err := s.sleep(bootkubeTime); err != nil {
 		return nil, err
 	}
-	p, err := s.startControlPlane(c, temporaryID(s.host.hostID()))
+	ctx, end := context.WithCancel(s.ctx)
+	p, err := s.startControlPlane(ctx, c, temporaryID(s.host.hostID()))
 	if err != nil {
+		end()
 		return nil, err
 	}
 	s.setUnit("bootkube", "active", "Starting cluster-bootstrap...")
@@ -196,5 +198,5 @@ func (s *system) startBootkube(c *cluster, installer *service) (*controlPlane, e
 			c.reportHosts(ctx, installer)
 		}
 	})
-	return p, nil
+	return func() { p.drain(); end() }, nil
 }

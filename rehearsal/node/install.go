@@ -199,7 +199,7 @@ func (i *installation) bootstrap() error {
 	if err := i.stages(stage{stageRegistry, "", registryTime}, stage{stageControlPlane, "", 0}); err != nil {
 		return err
 	}
-	temporary, err := i.startBootkube(i.cluster, i.service)
+	stop, err := i.startBootkube(i.cluster, i.service)
 	if err != nil {
 		return err
 	}
@@ -216,13 +216,19 @@ func (i *installation) bootstrap() error {
 		return err
 	}
 	i.cluster.finishBootstrap(i.id)
-	temporary.drain()
+	stop()
 	return i.stages(stage{stageRebooting, "", 0})
 }
 
-// single installs the only host of a cluster, with all it needs on the disk.
+// single installs the only host of a cluster (bootstrap in place): its live
+// system holds a temporary control plane for as long as bootkube works, and
+// what comes of it goes on the disk with the configuration.
 func (i *installation) single() error {
-	if err := i.stages(stage{stageBootkube, "", bootkubeTime}); err != nil {
+	if err := i.stages(stage{stageBootkube, "", 0}); err != nil {
+		return err
+	}
+	stop, err := i.startBootkube(i.cluster, i.service)
+	if err != nil {
 		return err
 	}
 	rendered, err := i.cluster.rendered()
@@ -233,6 +239,7 @@ func (i *installation) single() error {
 		return err
 	}
 	i.system.static = true
+	stop()
 	i.cluster.finishBootstrap(i.id)
 	if err := i.write(); err != nil {
 		return err

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"slices"
 	"time"
 )
 
@@ -185,7 +184,7 @@ func (i *installed) runPods(context.Context) {
 			}
 		})
 	}
-	if slices.Contains(i.cluster.routerHosts(), i.member.HostID) && i.sleep(routerTime) == nil {
+	if i.awaitRouter() == nil && i.sleep(routerTime) == nil {
 		i.startRouter()
 	}
 }
@@ -193,7 +192,7 @@ func (i *installed) runPods(context.Context) {
 // runStaticPods starts the control plane, which from now on starts with the
 // kubelet, and the controllers that follow the leader.
 func (i *installed) runStaticPods() {
-	if _, err := i.startControlPlane(i.cluster, i.member.HostID); err != nil {
+	if _, err := i.startControlPlane(i.ctx, i.cluster, i.member.HostID); err != nil {
 		i.host.stuck(err)
 		return
 	}

@@ -49,7 +49,7 @@ func (c *cluster) roles(m Member) []string {
 	switch {
 	case m.Role != "master":
 		return []string{"worker"}
-	case len(c.bundle.withRole("worker")) == 0:
+	case c.schedulable():
 		return []string{"control-plane", "master", "worker"}
 	}
 	return []string{"control-plane", "master"}

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -14,18 +15,49 @@ const (
 	routerHealthPort = 1936
 )
 
-// routerHosts are the hosts that run a router: workers, or control plane hosts
-// where there are none.
-func (c *cluster) routerHosts() []string {
-	members := c.bundle.withRole("worker")
-	if len(members) == 0 {
-		members = c.bundle.withRole("master")
+// routerReplicas is how many routers a cluster has (IngressController: two,
+// with a single node one).
+func (c *cluster) routerReplicas() int { return min(2, len(c.bundle.Hosts)) }
+
+// schedulable reports whether control plane nodes take workloads: where there
+// are fewer than two workers.
+func (c *cluster) schedulable() bool { return len(c.bundle.withRole("worker")) < 2 }
+
+// works reports whether workloads run on m, routers among them.
+func (c *cluster) works(m Member) bool { return m.Role == "worker" || c.schedulable() }
+
+// awaitRouter waits until the scheduler puts a router on this node, which is
+// at once on the first that are Ready, and later where it replaces one of a
+// node that is gone.
+func (i *installed) awaitRouter() error {
+	if !i.cluster.works(i.member) {
+		return errNoWork
 	}
-	var ids []string
-	for _, m := range members {
-		ids = append(ids, m.HostID)
+	for !i.cluster.scheduleRouter(i.member.HostID) {
+		if err := i.sleep(rescheduleTime); err != nil {
+			return err
+		}
 	}
-	return ids
+	i.spawn(func(ctx context.Context) { <-ctx.Done(); i.cluster.removeRouter(i.member.HostID) })
+	return nil
+}
+
+var errNoWork = errors.New("no workloads run on this node")
+
+func (c *cluster) scheduleRouter(id string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.routers) >= c.routerReplicas() {
+		return false
+	}
+	c.routers[id] = false
+	return true
+}
+
+func (c *cluster) removeRouter(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.routers, id)
 }
 
 // startRouter serves the cluster's routes from this host.
@@ -40,23 +72,22 @@ func (i *installed) startRouter() {
 	health.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
 	health.HandleFunc("GET /healthz/ready", func(http.ResponseWriter, *http.Request) {})
 	for _, start := range []func() error{
-		func() error { return i.serveHTTP(httpPort, nil, http.HandlerFunc(c.redirect)) },
-		func() error { return i.serveHTTP(httpsPort, &certificate, http.HandlerFunc(c.route)) },
-		func() error { return i.serveHTTP(routerHealthPort, nil, health) },
+		func() error { return i.serveHTTP(i.ctx, httpPort, nil, http.HandlerFunc(c.redirect)) },
+		func() error { return i.serveHTTP(i.ctx, httpsPort, &certificate, http.HandlerFunc(c.route)) },
+		func() error { return i.serveHTTP(i.ctx, routerHealthPort, nil, health) },
 	} {
 		if err := start(); err != nil {
 			i.host.stuck(err)
 			return
 		}
 	}
-	c.setRouter(i.member.HostID, true)
-	i.spawn(func(ctx context.Context) { <-ctx.Done(); c.setRouter(i.member.HostID, false) })
+	c.routerRuns(i.member.HostID)
 }
 
-func (c *cluster) setRouter(id string, up bool) {
+func (c *cluster) routerRuns(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.routers[id] = up
+	c.routers[id] = true
 }
 
 // wantRouter is an error until a router runs.

@@ -88,7 +88,7 @@ type cluster struct {
 	etcd      map[string]bool // member (host id) -> it runs
 	leaders   []string        // host ids that may run the controller, oldest first
 	fetched   map[string]bool // host ids whose ignition was served
-	routers   map[string]bool // host ids with a router -> it runs
+	routers   map[string]bool // host ids that a router is scheduled on -> it runs
 	bootstrap bool            // the temporary control plane is done
 	complete  bool            // the installation is
 }

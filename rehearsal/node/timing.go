@@ -37,6 +37,7 @@ const (
 	controllerEvery = 10 * time.Second
 	operatorTime    = 6 * time.Second // one cluster operator after another
 	routerTime      = 30 * time.Second
+	rescheduleTime  = 5 * time.Minute // tolerationSeconds of pods on a node that is gone
 )
 
 // Floors in wall time: real processes and connections on a busy machine do
