@@ -82,17 +82,17 @@ func TestImportsFollowTheMap(t *testing.T) {
 			}, false},
 		{"providers and installers read no spec", []string{"provision/provider", "provision/installer"}, nil,
 			func(p string) bool { return under(p, "provision/spec") }, false},
-		{"servers know records and frontends, no clusters", []string{"dnsserver", "loadbalancer", "templates"}, nil,
+		{"servers know records and frontends, no clusters", []string{"dnsserver", "dhcpserver", "loadbalancer", "templates"}, nil,
 			func(p string) bool { return under(p, "provision", "rehearsal", "cmd") }, true},
 		{"the simulator cannot see us", []string{"rehearsal", "internal/netlab"}, nil,
-			func(p string) bool { return under(p, "provision", "cmd", "dnsserver", "loadbalancer") }, true},
-		{"production knows of no simulator", []string{"provision", "dnsserver", "loadbalancer", "internal"}, nil,
+			func(p string) bool { return under(p, "provision", "cmd", "dnsserver", "dhcpserver", "loadbalancer") }, true},
+		{"production knows of no simulator", []string{"provision", "dnsserver", "dhcpserver", "loadbalancer", "internal"}, nil,
 			func(p string) bool { return under(p, "rehearsal") }, false},
 		{"views draw events and plans only", []string{"internal/view"}, nil,
 			func(p string) bool {
 				return under(p, "provision") && !under(p, "provision/event", "provision/plan")
 			}, true},
-		{"schema checkers are for tests", []string{"cmd", "provision", "dnsserver", "loadbalancer", "internal", "rehearsal"}, []string{"rehearsal/pve/pveschema"},
+		{"schema checkers are for tests", []string{"cmd", "provision", "dnsserver", "dhcpserver", "loadbalancer", "internal", "rehearsal"}, []string{"rehearsal/pve/pveschema"},
 			func(p string) bool {
 				return strings.HasPrefix(p, "github.com/go-openapi/") || under(p, "rehearsal/pve/pveschema")
 			}, false},
@@ -179,7 +179,7 @@ func TestFilesAreOneIdea(t *testing.T) {
 }
 
 func TestTopLevel(t *testing.T) {
-	allowed := strings.Fields(`cmd provision dnsserver loadbalancer templates examples rehearsal internal docs tools
+	allowed := strings.Fields(`cmd provision dnsserver dhcpserver loadbalancer templates examples rehearsal internal docs tools
 		go.mod go.sum Makefile README.md LICENSE CHANGELOG.md CONTRIBUTING.md SECURITY.md .ci .github .gitignore staticcheck.conf`)
 	listed, err := exec.Command("git", "-C", filepath.Join("..", ".."), "ls-files").Output()
 	if err != nil {
