@@ -12,20 +12,47 @@ import (
 	"github.com/slipway-project/slipway/provision/phase"
 	"github.com/slipway-project/slipway/provision/plan"
 	"github.com/slipway-project/slipway/provision/provider"
+	"github.com/slipway-project/slipway/provision/state"
 )
 
 const phaseTeardown = "teardown"
 
 // Down removes everything that carries the cluster's name: machines, boot
 // images, installer objects, services, and last the state. It needs no state
-// to find them. confirm is shown what will go and may decline by an error.
-func (p *Project) Down(ctx context.Context, confirm func(plan.Plan) error) (err error) {
+// to find them. confirm is shown what will go and may decline by an error. A
+// cluster that the spec protects is refused with [ErrProtected].
+func (p *Project) Down(ctx context.Context, confirm func(plan.Plan) error) error {
+	if err := p.refuseProtected(); err != nil {
+		return err
+	}
+	return p.down(ctx, confirm, func(state.Document) error { return nil })
+}
+
+// DownExpired is Down for a cluster whose ttl has passed; any other is left
+// alone with [ErrNotExpired].
+func (p *Project) DownExpired(ctx context.Context, confirm func(plan.Plan) error) error {
+	if err := p.checkExpired(ctx); err != nil {
+		return err
+	}
+	if err := p.refuseProtected(); err != nil {
+		return err
+	}
+	return p.down(ctx, confirm, p.refuseUnexpired)
+}
+
+// down removes the cluster if allow, asked once nobody else can change the
+// state, has nothing against it.
+func (p *Project) down(ctx context.Context, confirm func(plan.Plan) error, allow func(state.Document) error) (err error) {
 	r, err := p.take(ctx, "down")
 	if err != nil {
 		return err
 	}
 	defer r.close()
+	if err := allow(r.journal.Document()); err != nil {
+		return err
+	}
 	defer p.story("down", &err)()
+	defer r.explainDisk(&err)
 	if err := r.look(ctx); err != nil {
 		return err
 	}
@@ -39,6 +66,11 @@ func (p *Project) Down(ctx context.Context, confirm func(plan.Plan) error) (err 
 	if err := r.identify(); err != nil {
 		return err
 	}
+	return r.remove(ctx)
+}
+
+// remove takes everything down, and the state when nothing is left.
+func (r *run) remove(ctx context.Context) error {
 	undone := r.graph(r.teardown()).Undo(ctx)
 	if errors.Is(undone, ErrInterrupted) {
 		return undone

@@ -28,11 +28,16 @@ const (
 	ExitConfirm        = 10
 	ExitHeld           = 11
 	ExitPreflight      = 12
+	ExitTimeout        = 13
 	ExitPartial        = 14
 )
 
 // ErrInterrupted is the cause of a run's end by Ctrl-C or SIGTERM.
 var ErrInterrupted = errors.New("interrupted")
+
+// ErrTimeout is the cause of a run's end by --timeout; give it wrapped to
+// context.WithTimeoutCause.
+var ErrTimeout = phase.ErrTimeout
 
 // ErrDeclined says that the plan was not confirmed.
 var ErrDeclined = errors.New("not confirmed")
@@ -91,12 +96,16 @@ func ExitCode(err error) int {
 		return ExitPreflight
 	case errors.As(err, &held):
 		return ExitHeld
-	case errors.Is(err, ErrDeclined):
+	case errors.Is(err, ErrDeclined), errors.Is(err, ErrProtected):
 		return ExitConfirm
 	case errors.As(err, &partial):
 		return ExitPartial
+	case errors.Is(err, phase.ErrProgressing):
+		return ExitTimeout
 	case errors.As(err, &step):
 		return exitOfPhase(step)
+	case errors.Is(err, ErrTimeout): // before there was a step that could stand still
+		return ExitTimeout
 	}
 	return ExitOther
 }
@@ -121,6 +130,9 @@ func (e *bootstrapError) Unwrap() error { return e.error }
 
 // Hint is the advice for err: its own, or what resumes the run.
 func Hint(err error) string {
+	if ExitCode(err) == ExitTimeout {
+		return "it goes on without slipway: `slipway wait` waits longer; `slipway down` removes what was made"
+	}
 	if advice := hint.Of(err); advice != "" {
 		return advice
 	}

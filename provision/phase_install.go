@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/slipway-project/slipway/internal/sshx"
 	"github.com/slipway-project/slipway/provision/event"
 	"github.com/slipway-project/slipway/provision/installer"
+	"github.com/slipway-project/slipway/provision/phase"
 	"github.com/slipway-project/slipway/provision/spec"
 	"github.com/slipway-project/slipway/provision/state"
 )
@@ -35,15 +37,18 @@ func (r *run) poll(ctx context.Context) (installer.Progress, error) {
 	return p, err
 }
 
-// watch polls until until says so, fails, or nothing changes for too long.
+// watch polls until until says so, fails, or nothing new is seen for too long.
+// What was seen before is not new: a host that comes and goes makes no
+// progress.
 func (r *run) watch(ctx context.Context, patience time.Duration, until func(installer.Progress) (bool, error)) error {
-	changed, answered, last := time.Now(), time.Now(), ""
+	changed, answered, seen := time.Now(), time.Now(), sights{}
 	for {
 		p, err := r.poll(ctx)
 		if err == nil {
 			answered = time.Now()
-			if now := fmt.Sprint(p); now != last {
-				changed, last = answered, now
+			if seen.isNew(fmt.Sprint(p)) {
+				changed = answered
+				phase.Progress(ctx)
 			}
 			r.tell(p)
 			if ok, err := until(p); ok || err != nil {
@@ -52,7 +57,7 @@ func (r *run) watch(ctx context.Context, patience time.Duration, until func(inst
 		}
 		switch {
 		case time.Since(answered) > r.Pace.Budget(blindFor):
-			return fmt.Errorf("the installer has not answered for %s: %w", time.Since(answered).Round(time.Second), err)
+			return phase.Final(fmt.Errorf("the installer has not answered for %s: %w", time.Since(answered).Round(time.Second), err))
 		case time.Since(changed) > r.Pace.Budget(patience):
 			return fmt.Errorf("nothing has changed for %s: %w", time.Since(changed).Round(time.Second), r.explain(ctx, p))
 		}
@@ -60,6 +65,15 @@ func (r *run) watch(ctx context.Context, patience time.Duration, until func(inst
 			return fmt.Errorf("%w: %w", waitErr, r.explain(context.WithoutCancel(ctx), p))
 		}
 	}
+}
+
+// sights are what was seen of something, to tell what is new.
+type sights map[string]bool
+
+func (s sights) isNew(sight string) bool {
+	again := s[sight]
+	s[sight] = true
+	return !again
 }
 
 // tell turns a look at the installation into events.
@@ -184,9 +198,10 @@ func (r *run) explain(ctx context.Context, p installer.Progress) error {
 	for _, f := range p.Blocking {
 		why = append(why, strings.TrimSpace(f.Node+" "+f.ID+": "+f.Message))
 	}
+	silent := r.explainAllSilent(ctx, p)
 	for i, h := range p.Hosts {
 		if !h.Seen {
-			why = append(why, r.explainSilent(ctx, r.cluster.Nodes[i]))
+			why = append(why, silent[i])
 		} else if !h.Fit && h.Info != "" && p.State == installer.Discovering {
 			why = append(why, h.Node+": "+h.Info)
 		}
@@ -195,6 +210,20 @@ func (r *run) explain(ctx context.Context, p installer.Progress) error {
 		why = append(why, p.Info)
 	}
 	return errors.New(strings.Join(why, "; "))
+}
+
+// explainAllSilent asks all hosts that have not registered side by side, for
+// each may take its time.
+func (r *run) explainAllSilent(ctx context.Context, p installer.Progress) []string {
+	why := make([]string, len(p.Hosts))
+	var group sync.WaitGroup
+	for i, h := range p.Hosts {
+		if !h.Seen {
+			group.Go(func() { why[i] = r.explainSilent(ctx, r.cluster.Nodes[i]) })
+		}
+	}
+	group.Wait()
+	return why
 }
 
 // explainSilent tries to log in to a host that has not registered.

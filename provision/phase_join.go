@@ -13,6 +13,7 @@ import (
 	"github.com/slipway-project/slipway/internal/sshx"
 	"github.com/slipway-project/slipway/provision/event"
 	"github.com/slipway-project/slipway/provision/kube"
+	"github.com/slipway-project/slipway/provision/phase"
 	"github.com/slipway-project/slipway/provision/probe"
 	"github.com/slipway-project/slipway/provision/spec"
 )
@@ -71,6 +72,7 @@ func (p *Project) joinReport(ctx context.Context) (kube.Report, error) {
 // Available, and it has stayed so for as long as the installer itself asks.
 func (r *run) join(ctx context.Context) error {
 	var since time.Time // when it was first seen whole without a break
+	seen := sights{}
 	for {
 		report, err := r.joinReport(ctx)
 		if err == nil {
@@ -85,6 +87,9 @@ func (r *run) join(ctx context.Context) error {
 		if err == nil {
 			r.report = report
 			r.tellJoin(report)
+			if seen.isNew(standing(report)) {
+				phase.Progress(ctx)
+			}
 		}
 		if !since.IsZero() && time.Since(since) >= r.Pace.Scale(settleFor) {
 			return nil
@@ -93,6 +98,19 @@ func (r *run) join(ctx context.Context) error {
 			return fmt.Errorf("%w: %w", waitErr, r.explainJoin(context.WithoutCancel(ctx), report, err))
 		}
 	}
+}
+
+// standing is where nodes and operators stand, without their words, which may
+// change while nothing moves.
+func standing(report kube.Report) string {
+	var all []string
+	for _, n := range report.Nodes {
+		all = append(all, fmt.Sprint(n.Name, n.Ready, n.Roles))
+	}
+	for _, o := range report.Operators {
+		all = append(all, fmt.Sprint(o.Name, o.Available, o.Progressing, o.Degraded))
+	}
+	return strings.Join(all, "\n")
 }
 
 func (r *run) tellJoin(report kube.Report) {

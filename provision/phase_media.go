@@ -13,6 +13,7 @@ import (
 
 	"github.com/slipway-project/slipway/internal/hint"
 	"github.com/slipway-project/slipway/provision/event"
+	"github.com/slipway-project/slipway/provision/phase"
 	"github.com/slipway-project/slipway/provision/provider"
 	"github.com/slipway-project/slipway/provision/state"
 )
@@ -79,7 +80,7 @@ func (r *run) storeImage(ctx context.Context) error {
 	if err := r.journal.Append(state.Record{Kind: state.Chose, Image: &chosen}); err != nil {
 		return err
 	}
-	chosen.Ref, err = r.provider.Put(ctx, img, places(r.journal.Document().Machines), r.sent(img))
+	chosen.Ref, err = r.provider.Put(ctx, img, places(r.journal.Document().Machines), r.sent(ctx, img))
 	if err != nil {
 		return err
 	}
@@ -100,8 +101,9 @@ func (r *run) fetch(ctx context.Context) (provider.Image, error) {
 		return provider.Image{}, err
 	}
 	hash := sha256.New()
-	size, err := r.installer.Media(ctx, *r.journal.Document().Ref, io.MultiWriter(f, hash), r.received)
+	size, err := r.installer.Media(ctx, *r.journal.Document().Ref, io.MultiWriter(f, hash), r.received(ctx))
 	if err != nil {
+		os.Remove(f.Name()) // a part of it is of no use, and takes room
 		return provider.Image{}, fmt.Errorf("fetch discovery ISO: %w", err)
 	}
 	sum := hex.EncodeToString(hash.Sum(nil))
@@ -109,13 +111,16 @@ func (r *run) fetch(ctx context.Context) (provider.Image, error) {
 	return provider.Image{Name: name, Path: f.Name(), Size: size, SHA256: sum}, f.Close()
 }
 
-func (r *run) received(got, total int64) { r.transfer("fetching discovery ISO", got, total) }
-
-func (r *run) sent(img provider.Image) func(int64) {
-	return func(sent int64) { r.transfer("uploading discovery ISO", sent, img.Size) }
+func (r *run) received(ctx context.Context) func(got, total int64) {
+	return func(got, total int64) { r.transfer(ctx, "fetching discovery ISO", got, total) }
 }
 
-func (r *run) transfer(stage string, done, total int64) {
+func (r *run) sent(ctx context.Context, img provider.Image) func(int64) {
+	return func(sent int64) { r.transfer(ctx, "uploading discovery ISO", sent, img.Size) }
+}
+
+func (r *run) transfer(ctx context.Context, stage string, done, total int64) {
+	phase.Progress(ctx)
 	if total > 0 {
 		r.stage("", stage, int(100*done/total))
 	}

@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
 	"maps"
 	"net/netip"
 	"os"
@@ -110,13 +111,16 @@ func (r *run) identify() error {
 
 func (r *run) name() error {
 	if r.journal.Document().ID != "" {
-		return nil
+		return r.renew()
 	}
 	id := uuid.NewString()
 	for _, m := range r.found {
 		id = m.Mark.ID
 	}
-	return r.journal.Append(state.Record{Kind: state.Created, Cluster: r.cluster.FullName(), ID: id})
+	if err := r.journal.Append(state.Record{Kind: state.Created, Cluster: r.cluster.FullName(), ID: id}); err != nil {
+		return err
+	}
+	return r.renew()
 }
 
 // loadKey reads or makes the cluster's own SSH key, and opens the book of host
@@ -136,5 +140,12 @@ func (r *run) loadKey() error {
 
 func (r *run) graph(steps []phase.Step) *phase.Graph {
 	return &phase.Graph{Steps: steps, Journal: r.journal, Sink: r.Sink, Pace: r.Pace, Crash: r.Crash,
-		Limits: map[string]int{resourceProvider: maxMachinesAtOnce}}
+		Limits: map[string]int{resourceProvider: maxMachinesAtOnce}, Seed: seed(r.journal.Document().ID)}
+}
+
+// seed is that of the cluster's pauses.
+func seed(id string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(id))
+	return h.Sum64()
 }

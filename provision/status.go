@@ -18,7 +18,8 @@ type Status struct {
 	Cluster    string       `json:"cluster"`
 	State      string       `json:"state"` // absent, making, ready, degraded
 	Created    time.Time    `json:"created,omitzero"`
-	Ready      time.Time    `json:"ready,omitzero"` // when it was last seen whole by `up`
+	Expires    time.Time    `json:"expires,omitzero"` // when `down --expired` may remove it
+	Ready      time.Time    `json:"ready,omitzero"`   // when it was last seen whole by `up`
 	Nodes      []NodeStatus `json:"nodes"`
 	Services   string       `json:"services"` // serving, stopped
 	API        string       `json:"api"`      // ready, or why not
@@ -48,7 +49,7 @@ func (p *Project) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	s := Status{Cluster: p.cluster.FullName(), Created: doc.Created, Ready: doc.Ready, Wrong: []string{}}
+	s := Status{Cluster: p.cluster.FullName(), Created: doc.Created, Expires: p.expires(doc.Created), Ready: doc.Ready, Wrong: []string{}}
 	s.Services = p.servicesStatus(ctx)
 	report := p.apiStatus(ctx, &s)
 	for _, n := range p.Nodes() {

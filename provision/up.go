@@ -6,7 +6,6 @@ import (
 
 	"github.com/slipway-project/slipway/provision/event"
 	"github.com/slipway-project/slipway/provision/kube"
-	"github.com/slipway-project/slipway/provision/phase"
 	"github.com/slipway-project/slipway/provision/plan"
 	"github.com/slipway-project/slipway/provision/state"
 )
@@ -55,6 +54,7 @@ func (p *Project) Up(ctx context.Context, confirm func(plan.Plan) error) (result
 	}
 	defer r.close()
 	defer p.story("up", &err)()
+	defer r.explainDisk(&err)
 	if err := r.prepare(ctx, confirm); err != nil {
 		return Result{}, err
 	}
@@ -105,48 +105,14 @@ func (p *Project) story(verb string, err *error) (end func()) {
 	}
 }
 
-// steps is the graph of up.
-func (r *run) steps() []phase.Step {
-	steps := []phase.Step{
-		{Name: "services", Phase: phaseServices, Done: r.served, Do: r.startServices, Budget: time.Minute},
-		{Name: "register", Phase: phaseMedia, Done: r.registered, Do: r.register, Budget: 2 * time.Minute},
-		{Name: "allocate", Phase: phaseMachines, Done: r.allocated, Do: r.allocate, Budget: time.Minute},
-		{Name: "image", Phase: phaseMedia, Needs: []string{"register", "allocate"}, Done: r.stored, Do: r.storeImage, Budget: 30 * time.Minute},
-	}
-	before := []string{"services", "image"}
-	if r.updatesDNS() {
-		steps = append(steps, phase.Step{Name: "names", Phase: phaseServices, Done: r.namesPushed, Do: r.pushNames, Budget: 2 * time.Minute})
-		before = append(before, "names")
-	}
-	var boots []string
-	for _, n := range r.cluster.Nodes {
-		steps = append(steps,
-			phase.Step{Name: "machine " + n.Name, Phase: phaseMachines, Node: n.Name, Needs: []string{"allocate"}, Resource: resourceProvider,
-				Done: r.made(n), Do: r.makeMachine(n), Budget: 10 * time.Minute},
-			phase.Step{Name: "boot " + n.Name, Phase: phaseBoot, Node: n.Name, Needs: append([]string{"machine " + n.Name}, before...), Resource: resourceProvider,
-				Done: r.running(n), Do: r.boot(n), Budget: 5 * time.Minute})
-		boots = append(boots, "boot "+n.Name)
-	}
-	steps = append(steps,
-		phase.Step{Name: "discover", Phase: phaseDiscover, Needs: boots, Done: r.discovered, Do: r.discover, Budget: 40 * time.Minute},
-		phase.Step{Name: "install", Phase: phaseInstall, Needs: []string{"discover"}, Done: r.installed, Do: r.install, Budget: 4 * time.Hour},
-		phase.Step{Name: "credentials", Phase: phaseHandover, Needs: []string{"install"}, Done: r.credentialsKept, Do: r.keepCredentials, Budget: 5 * time.Minute},
-		phase.Step{Name: "join", Phase: phaseJoin, Needs: []string{"credentials"}, Do: r.join, Budget: 90 * time.Minute})
-	for _, n := range r.cluster.Nodes {
-		steps = append(steps, phase.Step{Name: "health " + n.Name, Phase: phaseJoin, Node: n.Name, Needs: []string{"join"},
-			Do: r.checkHealth(n), Budget: 5 * time.Minute})
-	}
-	return steps
-}
-
-func (r *run) result(report kube.Report) Result {
-	result := Result{Cluster: r.cluster.FullName(), Console: report.Console,
-		Kubeconfig: r.Kubeconfig(), Password: r.Password()}
+func (p *Project) result(report kube.Report) Result {
+	result := Result{Cluster: p.cluster.FullName(), Console: report.Console,
+		Kubeconfig: p.Kubeconfig(), Password: p.Password()}
 	ready := map[string]bool{}
 	for _, n := range report.Nodes {
 		ready[n.Name] = n.Ready
 	}
-	for _, n := range r.Nodes() {
+	for _, n := range p.Nodes() {
 		result.Nodes = append(result.Nodes, NodeResult{Name: n.Name, Role: string(n.Role), Address: addressOf(n), Ready: ready[n.Full]})
 	}
 	return result

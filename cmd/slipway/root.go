@@ -55,7 +55,7 @@ func newRoot(a *app) *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.home, "home", "", "state directory (default $XDG_STATE_HOME/slipway)")
-	root.AddCommand(newInit(a), newValidate(a), newFmt(a), newPlan(a), newUp(a), newStatus(a), newDoctor(a), newDown(a),
+	root.AddCommand(newInit(a), newValidate(a), newFmt(a), newPlan(a), newUp(a), newWait(a), newStatus(a), newDoctor(a), newDown(a),
 		newList(a), newSSH(a), newKubeconfig(a), newServe(a), newDNS(a), newDHCP(a), newLB(a), newRehearse(a), newSchema(a), newVersion(a))
 	refuseStrayArguments(root)
 	a.completeFlags(root)

@@ -47,6 +47,9 @@ func (a *app) printStatus(s provision.Status) error {
 	if !s.Created.IsZero() {
 		fmt.Fprintf(a.stdout, "begun %s\n", s.Created.Local().Format(time.DateTime))
 	}
+	if !s.Expires.IsZero() {
+		fmt.Fprintln(a.stdout, provision.Expiry(s.Expires, time.Now()))
+	}
 	fmt.Fprintln(a.stdout)
 	rows := make([][]string, len(s.Nodes))
 	for i, n := range s.Nodes {

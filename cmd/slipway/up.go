@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,6 +19,7 @@ import (
 )
 
 func newUp(a *app) *cobra.Command {
+	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:     "up [PLANFILE]",
 		Aliases: []string{"apply"},
@@ -31,13 +33,19 @@ spec or world have moved since.`,
 			if err != nil {
 				return err
 			}
-			return a.up(cmd.Context(), confirm)
+			ctx, cancel, err := limited(cmd.Context(), timeout)
+			if err != nil {
+				return err
+			}
+			defer cancel()
+			return a.up(ctx, confirm)
 		},
 	}
 	a.runFlags(cmd)
 	a.progressFlag(cmd)
 	a.outputFlag(cmd, "table, json")
 	cmd.Flags().BoolVarP(&a.yes, "yes", "y", false, "do it without asking")
+	timeoutFlag(cmd, &timeout)
 	return cmd
 }
 

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -85,13 +86,21 @@ func (c *Client) Readyz(ctx context.Context) error {
 }
 
 func (c *Client) get(ctx context.Context, path string, query url.Values) ([]byte, error) {
+	return c.call(ctx, http.MethodGet, path, query, nil)
+}
+
+// call sends body, a JSON merge patch, unless it is nil.
+func (c *Client) call(ctx context.Context, method, path string, query url.Values, body []byte) ([]byte, error) {
 	target := c.server.JoinPath(path)
 	target.RawQuery = query.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
+	req, err := http.NewRequestWithContext(ctx, method, target.String(), bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Accept", "application/json")
+	if body != nil {
+		req.Header.Set("Content-Type", "application/merge-patch+json") // RFC 7386
+	}
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	}

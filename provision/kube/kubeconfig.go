@@ -15,7 +15,8 @@ import (
 // A Kubeconfig is the part of a kubeconfig file that a client needs.
 type Kubeconfig struct {
 	Server *url.URL
-	roots  *x509.CertPool // nil: the system's
+	CA     []byte         // PEM, of the API server; nil: the system's
+	roots  *x509.CertPool // the same
 	cert   *tls.Certificate
 	token  string
 }
@@ -99,7 +100,7 @@ func (k *Kubeconfig) setRoots(encoded string) error {
 	if err != nil {
 		return errors.New("kubeconfig: certificate-authority-data is not base64")
 	}
-	k.roots = x509.NewCertPool()
+	k.CA, k.roots = ca, x509.NewCertPool()
 	if !k.roots.AppendCertsFromPEM(ca) {
 		return errors.New("kubeconfig: certificate-authority-data holds no certificate")
 	}

@@ -41,6 +41,14 @@ func Classify(err error) Class {
 	return Never
 }
 
+// Final returns err as one that is not worth another try, whatever it wraps.
+func Final(err error) error { return &final{err} }
+
+type final struct{ error }
+
+func (f *final) Unwrap() error   { return f.error }
+func (f *final) Transient() bool { return false }
+
 // broke reports the end of a connection in the midst of a call, which servers
 // that restart or close an idle connection cause.
 func broke(err error) bool {

@@ -56,6 +56,7 @@ func TestClassify(t *testing.T) {
 		{"a file is missing", fileError(t), Never},
 		{"a time-out of a call", fmt.Errorf("look: %w", context.DeadlineExceeded), Backoff},
 		{"cancelled", fmt.Errorf("look: %w", context.Canceled), Never},
+		{"a fault that was waited for long enough", Final(syscall.ECONNREFUSED), Never},
 		{"anything else", errors.New("wrong"), Never},
 	}
 	for _, test := range tests {

@@ -22,6 +22,7 @@ const (
 	Undone  Kind = "undone"  // Step's effect is gone from the world
 	Ejected Kind = "ejected" // Node runs from its disk; its boot media are out
 	Learned Kind = "learned" // Node has Address, by DHCP
+	Renewed Kind = "renewed" // Expires is another than it was
 	Ready   Kind = "ready"   // the whole cluster was seen Ready
 )
 
@@ -42,6 +43,7 @@ type Record struct {
 	Serve   *Process          `json:"serve,omitempty"`
 	Serial  uint64            `json:"serial,omitempty"` // of the services document
 	Address netip.Addr        `json:"address,omitzero"`
+	Expires time.Time         `json:"expires,omitzero"` // zero: never
 }
 
 // An Image is the boot image of a cluster.
@@ -65,6 +67,7 @@ type Document struct {
 	Cluster  string                      `json:"cluster"`
 	ID       string                      `json:"id"`
 	Created  time.Time                   `json:"created"`
+	Expires  time.Time                   `json:"expires,omitzero"`  // when `down --expired` may remove it; zero: never
 	Machines map[string]provider.Machine `json:"machines"`          // by node
 	Ejected  map[string]bool             `json:"ejected"`           // by node
 	Learned  map[string]netip.Addr       `json:"learned,omitempty"` // addresses by DHCP, by node
@@ -94,6 +97,8 @@ func (d Document) Fold(r Record) Document {
 	switch r.Kind {
 	case Created:
 		d.Cluster, d.ID, d.Created = r.Cluster, r.ID, r.Time
+	case Renewed:
+		d.Expires = r.Expires
 	case Ejected:
 		d.Ejected[r.Node] = true
 	case Learned:

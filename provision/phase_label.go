@@ -1,0 +1,53 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/slipway-project/slipway/provision/kube"
+	"github.com/slipway-project/slipway/provision/spec"
+)
+
+// labelled reports whether n's node object has the labels of the spec. Other
+// labels on it are none of our business.
+func (r *run) labelled(n spec.Node) func(context.Context) (bool, error) {
+	return func(ctx context.Context) (done bool, err error) {
+		err = r.withAPI(func(c *kube.Client) error {
+			have, err := c.Labels(ctx, n.Full)
+			done = err == nil && contains(have, n.Labels)
+			return err
+		})
+		return done, err
+	}
+}
+
+func contains(have, want map[string]string) bool {
+	for key, value := range want {
+		if got, ok := have[key]; !ok || got != value {
+			return false
+		}
+	}
+	return true
+}
+
+// label puts the labels of the spec on n's node object.
+func (r *run) label(n spec.Node) func(context.Context) error {
+	return func(ctx context.Context) error {
+		return r.withAPI(func(c *kube.Client) error {
+			if err := c.Label(ctx, n.Full, n.Labels); err != nil {
+				return fmt.Errorf("label node %s: %w", n.Full, err)
+			}
+			return nil
+		})
+	}
+}
+
+// withAPI opens the cluster's API at the load balancer for one call of f.
+func (p *Project) withAPI(f func(*kube.Client) error) error {
+	client, err := p.api(p.cluster.Services.Address)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return f(client)
+}
