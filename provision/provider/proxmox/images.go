@@ -109,9 +109,11 @@ func (p *Provider) putOn(ctx context.Context, node, ref string, img provider.Ima
 		count(img.Size)
 		return err
 	}
+	via := p.direct(ctx, node)
 	err = p.api.surely(ctx, node+" images", func() error {
-		handle, err := p.api.upload(ctx, node, p.cfg.Storage.ISO, img, count)
+		handle, err := via.upload(ctx, node, p.cfg.Storage.ISO, img, count)
 		if err != nil {
+			via = p.api // the endpoint's turn
 			return err
 		}
 		return p.api.finish(ctx, handle, imageTask)

@@ -104,6 +104,8 @@ type pveNode struct {
 	CPUs   number `json:"maxcpu"` // threads
 	Memory number `json:"maxmem"` // bytes
 	Used   number `json:"mem"`    // bytes
+
+	Fingerprint text `json:"ssl_fingerprint"` // of its certificate
 }
 
 func (p *Provider) pveNodes(ctx context.Context) ([]pveNode, error) {

@@ -23,7 +23,9 @@ type Options struct {
 // use, and keeps nothing that a new one would not find out again.
 type Provider struct {
 	cfg   Config
+	trust anchors
 	api   *client
+	peers peers
 	pool  *http.Transport
 	token func() (apiToken, error)
 	pace  pace.Pace
@@ -53,7 +55,7 @@ func Open(cfg Config, opts Options) (*Provider, error) {
 		return nil, err
 	}
 	p := &Provider{
-		cfg: cfg, pace: opts.Pace, pool: newTransport(trust),
+		cfg: cfg, trust: trust, pace: opts.Pace, pool: newTransport(trust),
 		token: firstUse(cfg.tokenOr(opts.Lookup)), allotted: make(map[string]provider.Machine), fresh: make(map[string]bool),
 	}
 	p.list.fetch = p.askGuests
@@ -62,7 +64,10 @@ func Open(cfg Config, opts Options) (*Provider, error) {
 }
 
 // Close drops idle connections. The Provider can still be used.
-func (p *Provider) Close() { p.pool.CloseIdleConnections() }
+func (p *Provider) Close() {
+	p.pool.CloseIdleConnections()
+	p.peers.leave()
+}
 
 // Caps says that machines are created and boot from images.
 func (p *Provider) Caps() provider.Caps { return provider.Caps{Creates: true, Media: true} }
