@@ -43,6 +43,7 @@ type Config struct {
 // values stand for the defaults.
 type Durations struct {
 	Request      time.Duration // every API call holds a worker that long: 10 ms
+	SlowRequest  time.Duration // one in a hundred: as the others
 	Create       time.Duration // qmcreate without its disks: 1.5 s
 	Allocate     time.Duration // one volume, serialised per storage: 400 ms
 	Start        time.Duration // 2 s
@@ -59,6 +60,7 @@ type Durations struct {
 func (d Durations) withDefaults() Durations {
 	return Durations{
 		Request:      cmp.Or(d.Request, 10*time.Millisecond),
+		SlowRequest:  cmp.Or(d.SlowRequest, d.Request, 10*time.Millisecond),
 		Create:       cmp.Or(d.Create, 1500*time.Millisecond),
 		Allocate:     cmp.Or(d.Allocate, 400*time.Millisecond),
 		Start:        cmp.Or(d.Start, 2*time.Second),

@@ -144,6 +144,21 @@ func (s *Server) Inject(f Fault) (*Injection, error) {
 	return i, nil
 }
 
+func (s *Server) injectConfigured() error {
+	for _, f := range s.cfg.Faults {
+		if _, err := s.Inject(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *faults) clear() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.active = nil
+}
+
 // strike says whether a fault of the kind at.Kind strikes there, and uses it
 // up by one.
 func (s *Server) strike(at Fault) (Fault, bool) {

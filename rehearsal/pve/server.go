@@ -40,7 +40,8 @@ type Server struct {
 	volumes  map[string]volume
 	tasks    []*task // oldest first
 	pid      int
-	random   *rand.Rand // of the jitter
+	requests map[string]int // by method and template
+	random   *rand.Rand     // of the jitter
 }
 
 // New checks cfg, creates the storage directories and the certificates.
@@ -66,19 +67,18 @@ func New(cfg Config) (*Server, error) {
 		cfg:      cfg, release: release, certs: certs,
 		spool: filepath.Join(cfg.Dir, "spool"),
 		hosts: map[string]*host{}, locks: flocks{held: map[string]chan struct{}{}},
-		vms: map[int]*machine{}, volumes: map[string]volume{}, pid: 1000,
+		requests: map[string]int{}, vms: map[int]*machine{}, volumes: map[string]volume{}, pid: 1000,
 		random: rand.New(rand.NewPCG(cfg.Seed, 1)),
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	if err := s.addHosts(); err != nil {
 		return nil, err
 	}
-	for _, f := range cfg.Faults {
-		if _, err := s.Inject(f); err != nil {
-			return nil, err
-		}
+	if err := errors.Join(s.makeDirs(), s.injectConfigured()); err != nil {
+		s.Close()
+		return nil, err
 	}
-	return s, s.makeDirs()
+	return s, nil
 }
 
 func (s *Server) makeDirs() error {
@@ -235,6 +235,7 @@ func (s *Server) dispatch(r *http.Request, c *call, e *endpoint, inPath map[stri
 		args.values[name] = value
 	}
 	c.params = args.values
+	s.countRequest(r.Method, e.path)
 	if s.cfg.OnRequest != nil {
 		s.cfg.OnRequest(r.Method, e.path, maps.Clone(c.params))
 	}
@@ -266,11 +267,21 @@ func (s *Server) work(c *call, e *endpoint, args arguments) (any, error) {
 	case <-c.ctx.Done():
 		return nil, context.Cause(c.ctx)
 	}
-	s.pause(c.ctx, s.cfg.Durations.Request)
+	s.pause(c.ctx, s.requestTime())
 	if errs := e.params.verify(args.values, args.nested); len(errs) > 0 {
 		return nil, badParams(errs)
 	}
 	return e.run(c)
+}
+
+// requestTime is how long a request holds its worker.
+func (s *Server) requestTime() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.random.IntN(100) == 0 {
+		return s.cfg.Durations.SlowRequest
+	}
+	return s.cfg.Durations.Request
 }
 
 // pause waits for the scaled d, the end of ctx or of the server.
