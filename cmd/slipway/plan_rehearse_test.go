@@ -18,9 +18,10 @@ import (
 // spec or world have moved.
 func TestRehearsePlanFile(t *testing.T) {
 	w := openTestWorld(t, example)
-	spec := variant(t)
+	spec := variant(t, `cluster "mycluster"`, "variable \"workers\" {\n  default = 1\n}\n\ncluster \"mycluster\"",
+		"count     = 2", "count     = var.workers")
 	kept := filepath.Join(t.TempDir(), "plan.json")
-	w.exits(t, 2, "plan", "-f", spec, "--out", kept, "--detailed-exitcode")
+	w.exits(t, 2, "plan", "-f", spec, "--var", "workers=2", "--out", kept, "--detailed-exitcode")
 	if info, err := os.Stat(kept); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v; want 0600", info.Mode(), err)
 	}
@@ -40,18 +41,18 @@ func TestRehearsePlanFile(t *testing.T) {
 	}
 	w.must(t, "up", kept)
 	w.noneTwice(t, 5)
-	if out := w.must(t, "plan", "-f", spec, "--detailed-exitcode"); !strings.Contains(out, "8 to keep.") {
+	if out := w.must(t, "plan", "-f", spec, "--var", "workers=2", "--detailed-exitcode"); !strings.Contains(out, "8 to keep.") {
 		t.Errorf("nothing is to do, and yet the plan says:\n%s", out)
 	}
-	if out := w.must(t, "plan", "-f", spec, "-o", "name"); out != "" {
+	if out := w.must(t, "plan", "-f", spec, "--var", "workers=2", "-o", "name"); out != "" {
 		t.Errorf("nothing is to do, and yet: %s", out)
 	}
 
-	w.must(t, "down", "--yes", "-f", spec)
-	w.must(t, "plan", "-f", spec, "--out", kept)
+	w.must(t, "down", "--yes", "-f", spec, "--var", "workers=2")
+	w.must(t, "plan", "-f", spec, "--var", "workers=2", "--out", kept)
 	w.must(t, "up", kept)
-	w.must(t, "plan", "-f", spec, "--out", kept)
-	w.must(t, "down", "--yes", "-f", spec)
+	w.must(t, "plan", "-f", spec, "--var", "workers=2", "--out", kept)
+	w.must(t, "down", "--yes", "-f", spec, "--var", "workers=2")
 	stderr := w.fails(t, 1, nil, "up", kept)
 	for _, want := range []string{"stale plan file " + kept + ": the world has changed; services mycluster.lab.test was planned as keep, and is now create",
 		"and 4 more", "slipway: hint: look at a new plan: `slipway plan -f " + spec} {

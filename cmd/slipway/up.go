@@ -89,18 +89,22 @@ func (a *app) confirmation(args []string) (func(plan.Plan) error, error) {
 // takeInputs reads the spec from where a plan file says. What flags and
 // environment say besides must be the same.
 func (a *app) takeInputs(in provision.Inputs) error {
-	if len(a.files) == 0 {
-		a.files = in.Files
-	}
-	a.override = cmp.Or(a.override, in.Override)
-	a.cluster = cmp.Or(a.cluster, in.Cluster)
+	a.override, a.cluster = cmp.Or(a.override, in.Override), cmp.Or(a.cluster, in.Cluster)
+	a.files, a.vars, a.varFiles = orKept(a.files, in.Files), orKept(a.vars, in.Vars), orKept(a.varFiles, in.VarFiles)
 	if err := a.pinInputs(); err != nil {
 		return err
 	}
 	if !reflect.DeepEqual(a.inputs(), in) {
-		return usage(hint.With(errors.New("the plan file was made of another spec than the one given"), "leave out --file, --override and --cluster: the plan file has them"))
+		return usage(hint.With(errors.New("the plan file was made of another spec than the one given"), "leave out what says where the spec is, and its variables: the plan file has them"))
 	}
 	return nil
+}
+
+func orKept(given, kept []string) []string {
+	if len(given) == 0 {
+		return kept
+	}
+	return given
 }
 
 // confirmUp shows the plan and asks, unless --yes or nothing would change.

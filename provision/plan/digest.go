@@ -107,9 +107,7 @@ func (o Observed) digest() string {
 		feed(h, m)
 	}
 	if o.Served != nil {
-		served := normal(*o.Served)
-		served.Serial = 0
-		feed(h, served)
+		feed(h, normal(*o.Served))
 	}
 	feed(h, slices.Sorted(maps.Keys(o.Recorded)))
 	feed(h, slices.Sorted(maps.Keys(o.Made)))

@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/slipway-project/slipway/provision/provider"
@@ -80,30 +81,27 @@ func (o Observed) serve(c spec.Cluster, want services.Document) Change {
 
 // outdated says how what is served differs from what is wanted.
 func outdated(got, want services.Document) []Drift {
-	found := against("DNS listens at", listens(got), listens(want))
-	found = append(found, against("DNS record", lines(records(got), Record.String), lines(records(want), Record.String))...)
-	found = append(found, against("frontend", lines(frontends(got), Frontend.String), lines(frontends(want), Frontend.String))...)
-	if got.Serial = want.Serial; found == nil && digest(normal(got)) != digest(normal(want)) {
-		found = append(found, Drift{What: "settings of DNS or load balancer differ", Repairs: true})
+	if digest(normal(got)) == digest(normal(want)) {
+		return nil
+	}
+	found := slices.Concat(
+		against("DNS listens at", lines(got.DNS.Listen, netip.AddrPort.String), lines(want.DNS.Listen, netip.AddrPort.String)),
+		against("DNS record", lines(records(got), Record.String), lines(records(want), Record.String)),
+		against("frontend", lines(frontends(got), Frontend.String), lines(frontends(want), Frontend.String)))
+	if found == nil {
+		return []Drift{{What: "settings of DNS or load balancer differ", Repairs: true}}
 	}
 	return found
 }
 
-// normal is d without what its serial alone decides.
+// normal is d without its serial, which grows with every change.
 func normal(d services.Document) services.Document {
+	d.Serial = 0
 	d.DNS.Zones = slices.Clone(d.DNS.Zones)
 	for i := range d.DNS.Zones {
 		d.DNS.Zones[i].Serial = 0
 	}
 	return d
-}
-
-func listens(d services.Document) []string {
-	all := make([]string, len(d.DNS.Listen))
-	for i, a := range d.DNS.Listen {
-		all[i] = a.String()
-	}
-	return all
 }
 
 func lines[T any](of []T, text func(T) string) []string {

@@ -119,7 +119,9 @@ func byName(machines []provider.Machine) (found map[string]provider.Machine, mor
 }
 
 func sorted(machines []provider.Machine) []provider.Machine {
-	return slices.SortedFunc(slices.Values(machines), func(a, b provider.Machine) int {
+	machines = slices.Clone(machines)
+	slices.SortFunc(machines, func(a, b provider.Machine) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(len(a.ID), len(b.ID)), cmp.Compare(a.ID, b.ID))
 	})
+	return machines
 }
