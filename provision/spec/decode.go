@@ -239,6 +239,11 @@ func (l *loader) chosen(what string, a *hcl.Attribute, labels []string) int {
 
 // gather puts the nodes in their order: control plane first.
 func (c *cluster) gather() {
+	count := 0
+	for range c.each {
+		count++
+	}
+	c.Nodes = make([]Node, 0, count)
 	for _, role := range []Role{ControlPlane, Worker} {
 		for _, m := range c.machines {
 			for _, n := range m.nodes {

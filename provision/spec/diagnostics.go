@@ -72,7 +72,7 @@ type absent string
 // misspelt reports whether what is called name is there after all, with a typo.
 func misspelt(name string, all hcl.Diagnostics) bool {
 	return slices.ContainsFunc(all, func(d *hcl.Diagnostic) bool {
-		return strings.HasPrefix(d.Summary, "Unsupported") && strings.HasSuffix(d.Detail, fmt.Sprintf("Did you mean %q?", name))
+		return strings.HasSuffix(d.Detail, fmt.Sprintf("Did you mean %q?", name))
 	})
 }
 

@@ -42,8 +42,12 @@ func Format(diags hcl.Diagnostics, files map[string]*hcl.File, w io.Writer, colo
 func format(d *hcl.Diagnostic, files map[string]*hcl.File, w io.Writer, color bool, width int) error {
 	plain := *d
 	plain.Expression, plain.EvalContext = nil, nil // hcl would print the values of what is referred to
+	source := until(d, files)
+	if source == nil {
+		plain.Subject, plain.Context = nil, nil
+	}
 	var text bytes.Buffer
-	if err := hcl.NewDiagnosticTextWriter(&text, until(d, files), uint(max(width, 0)), color).WriteDiagnostic(&plain); err != nil {
+	if err := hcl.NewDiagnosticTextWriter(&text, source, uint(max(width, 0)), color).WriteDiagnostic(&plain); err != nil {
 		return err
 	}
 	_, body, _ := bytes.Cut(text.Bytes(), []byte("\n"))

@@ -154,7 +154,7 @@ func (l *loader) forEach(raw *rawMachines) ([]instance, bool) {
 // key checks what becomes part of a node's name.
 func (l *loader) key(raw *rawMachines, key cty.Value) bool {
 	if key.IsNull() || !label.MatchString(key.AsString()) {
-		l.errorf(raw.ForEach.Expr.Range(), "Invalid key", "Keys become parts of node names; %s cannot. Write lower-case letters, digits and inner hyphens (RFC 1123), such as %q.",
+		l.errorf(keyRange(raw.ForEach.Expr, text(key)), "Invalid key", "Keys become parts of node names; %s cannot. Write lower-case letters, digits and inner hyphens (RFC 1123), such as %q.",
 			quoted(key), propose(text(key), "a", maxLabel))
 		return false
 	}

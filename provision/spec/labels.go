@@ -41,7 +41,7 @@ func (l *loader) nodeLabels(a *hcl.Attribute) (map[string]string, bool) {
 		labels[key.AsString()] = value.AsString()
 	}
 	for _, key := range sorted(labels) {
-		ok = l.nodeLabel(a.Expr.Range(), key, labels[key]) && ok
+		ok = l.nodeLabel(keyRange(a.Expr, key), key, labels[key]) && ok
 	}
 	return labels, ok
 }

@@ -112,12 +112,3 @@ func edited(t *testing.T, edits []edit) string {
 	}
 	return text
 }
-
-// BenchmarkLoad reads a spec of five nodes, as `slipway validate` does.
-func BenchmarkLoad(b *testing.B) {
-	for b.Loop() {
-		if s, diags, _ := Load([]string{"../../examples/proxmox-ha/cluster.hcl"}, known); s == nil {
-			b.Fatal(diags)
-		}
-	}
-}

@@ -61,7 +61,7 @@ var problems = []struct {
 		`10,17-34: Literal secret: A secret must not stand in the spec, nor be computed there. Write pull_secret = secret.pull, and declare secret "pull" { file = "~/.pull-secret.json" } (or env, or exec).`,
 	}},
 	{"secret in a string", []edit{{`"lab.test"`, `"${secret.pull}.test"`}}, []string{
-		`8,20-31: Invalid template interpolation value: Cannot include the given value in a string template: string required, but have secret. A secret is used whole: write secret.NAME alone.`,
+		`8,20-31: Invalid template interpolation value: Cannot include the given value in a string template: string required, but have secret. A secret is used whole: write the reference alone.`,
 	}},
 	{"secret in JSON", []edit{{`"lab.test"`, `jsonencode({ a = [secret.pull] })`}}, []string{
 		`8,28-29: Invalid function argument: Invalid value for "args" parameter: a secret cannot become part of a string.`,

@@ -57,7 +57,7 @@ func (r *reader) evaluate(a *hcl.Attribute) (cty.Value, bool) {
 	v, diags := a.Expr.Value(r.ctx)
 	for _, d := range diags {
 		if strings.Contains(d.Detail, "have secret") {
-			d.Detail += " A secret is used whole: write secret.NAME alone."
+			d.Detail += " A secret is used whole: write the reference alone."
 		}
 	}
 	r.diags = append(r.diags, diags...)
@@ -206,6 +206,22 @@ func elementRanges(expr hcl.Expression, n int) []hcl.Range {
 		}
 	}
 	return places
+}
+
+// keyRange tells where a key of a written map stands; of a computed one it is
+// all of expr.
+func keyRange(expr hcl.Expression, key string) hcl.Range {
+	pairs, diags := hcl.ExprMap(expr)
+	if diags.HasErrors() {
+		return expr.Range()
+	}
+	for _, pair := range pairs {
+		v, diags := pair.Key.Value(nil)
+		if !diags.HasErrors() && v.Type() == cty.String && v.IsKnown() && !v.IsNull() && v.AsString() == key {
+			return pair.Key.Range()
+		}
+	}
+	return expr.Range()
 }
 
 // secret reads a reference to a secret block. A literal is refused, and

@@ -27,7 +27,9 @@ func (u *uniqueness) cluster(c *cluster) {
 	}
 	names := map[string]hcl.Range{}
 	for n := range c.each {
-		u.name(c, n, names)
+		if !u.name(n, names) {
+			continue // its MAC is the other's as well
+		}
 		if n.Address.IsValid() && n.addressAt != (hcl.Range{}) {
 			u.node(n)
 		}
@@ -40,14 +42,16 @@ func (u *uniqueness) cluster(c *cluster) {
 // serviceNames are those that a cluster has besides its nodes'.
 var serviceNames = []string{"api", "api-int", "apps"}
 
-func (u *uniqueness) name(c *cluster, n *node, names map[string]hcl.Range) {
+func (u *uniqueness) name(n *node, names map[string]hcl.Range) bool {
 	if slices.Contains(serviceNames, n.Name) {
 		u.l.errorf(n.Range, "Reserved name", "Node %q would have the name %s, which is one of the cluster itself. Give this block another label.", n.Name, n.Full)
 	}
-	if at, there := names[n.Name]; there {
+	at, there := names[n.Name]
+	if there {
 		u.l.errorf(n.Range, "Duplicate name", "There is a node %q of the block at %s already. Give this block another label, or another key.", n.Name, at)
 	}
 	names[n.Name] = n.Range
+	return !there
 }
 
 func (u *uniqueness) node(n *node) {

@@ -218,9 +218,26 @@ func (r *reader) holds(v *variable, check rawValidation, value cty.Value) bool {
 	message, told := inner.text(check.Message, `"What is wrong, and what to write instead."`)
 	r.diags = append(r.diags, inner.diags...)
 	if condition && told && !ok {
-		r.errorf(check.Condition.Expr.Range(), "Invalid value of a variable", "%s (var.%s is checked here; %s)", message, v.name, v.at)
+		r.errorf(check.Condition.Expr.Range(), "Invalid value of a variable", "%s Variable %q, at %s, %s.", sentences(message), v.name, v.at, shown(value))
 	}
 	return condition && told && ok
+}
+
+// sentences gives text its final stop.
+func sentences(text string) string {
+	if strings.HasSuffix(text, ".") || strings.HasSuffix(text, "!") || strings.HasSuffix(text, "?") {
+		return text
+	}
+	return text + "."
+}
+
+// shown says what value is, as far as that is short.
+func shown(value cty.Value) string {
+	text, err := convert.Convert(value, cty.String)
+	if err != nil || text.IsNull() || len(text.AsString()) > 80 {
+		return "has another value"
+	}
+	return fmt.Sprintf("is %q", text.AsString())
 }
 
 // withVariable is ctx in which var.NAME has value.
