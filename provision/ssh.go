@@ -29,14 +29,14 @@ const meetTime = 15 * time.Second
 // node must show the host key that slipway knows it by; one that it has never
 // met is met first, and its key remembered when it runs the installed system.
 func (p *Project) SSH(ctx context.Context, n spec.Node) ([]string, error) {
-	address, err := p.address(ctx, n)
-	if err != nil {
-		return nil, err
+	n = p.located(n)
+	if !n.Address.IsValid() {
+		return nil, hint.With(fmt.Errorf("the address of %s is not known yet", n.Name), "it gets one by DHCP, which `slipway up` learns once it has booted")
 	}
 	if err := p.hasKey(n); err != nil {
 		return nil, err
 	}
-	known, err := p.knownHosts(ctx, n, address)
+	known, err := p.knownHosts(ctx, n)
 	if err != nil {
 		return nil, withAdvice(err)
 	}
@@ -53,28 +53,12 @@ func (p *Project) SSH(ctx context.Context, n spec.Node) ([]string, error) {
 	for _, o := range options {
 		args = append(args, "-o", o)
 	}
-	return append(args, "--", address.String()), nil
+	return append(args, "--", n.Address.String()), nil
 }
 
 // untoken keeps ssh from taking a part of a path for one of its tokens
 // (ssh_config(5)).
 func untoken(path string) string { return strings.ReplaceAll(path, "%", "%%") }
-
-// address is where a node answers: by the spec, or where it was last seen.
-func (p *Project) address(ctx context.Context, n spec.Node) (netip.Addr, error) {
-	if !n.DHCP() {
-		return n.Address, nil
-	}
-	doc, err := p.store.Read(ctx, p.cluster.FullName())
-	if err != nil {
-		return netip.Addr{}, err
-	}
-	at, known := doc.Learned[n.Name]
-	if !known {
-		return at, hint.With(fmt.Errorf("the address of %s is not known yet", n.Name), "it gets one by DHCP, which `slipway up` learns once it has booted")
-	}
-	return at, nil
-}
 
 func (p *Project) hasKey(n spec.Node) error {
 	if _, err := os.Stat(p.SSHKey()); errors.Is(err, fs.ErrNotExist) {
@@ -85,7 +69,7 @@ func (p *Project) hasKey(n spec.Node) error {
 
 // knownHosts are the keys that a node may show: those of its installed system
 // and of its live one.
-func (p *Project) knownHosts(ctx context.Context, n spec.Node, at netip.Addr) ([]byte, error) {
+func (p *Project) knownHosts(ctx context.Context, n spec.Node) ([]byte, error) {
 	book, err := sshx.OpenBook(p.file("host_keys.json"))
 	if err != nil {
 		return nil, err
@@ -95,18 +79,18 @@ func (p *Project) knownHosts(ctx context.Context, n spec.Node, at netip.Addr) ([
 	}
 	ctx, cancel := context.WithTimeout(ctx, meetTime)
 	defer cancel()
-	return p.meet(ctx, book, n, at)
+	return p.meet(ctx, book, n)
 }
 
 // meet logs in to a node that is not known, as `up` does, and returns the key
 // that it showed. That of a live system changes with every boot.
-func (p *Project) meet(ctx context.Context, book *sshx.Book, n spec.Node, at netip.Addr) ([]byte, error) {
+func (p *Project) meet(ctx context.Context, book *sshx.Book, n spec.Node) ([]byte, error) {
 	signer, _, err := sshx.LoadKey(p.SSHKey(), "")
 	if err != nil {
 		return nil, err
 	}
 	first := &shown{}
-	client, err := sshx.Dial(ctx, sshx.Target{Address: netip.AddrPortFrom(at, sshPort), User: p.cluster.SSH.User, Signer: signer, Keys: first})
+	client, err := sshx.Dial(ctx, sshx.Target{Address: netip.AddrPortFrom(n.Address, sshPort), User: p.cluster.SSH.User, Signer: signer, Keys: first})
 	if err != nil {
 		return nil, err
 	}
