@@ -9,8 +9,11 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/slipway-project/slipway/provision/provider"
+	"github.com/slipway-project/slipway/provision/provider/proxmox"
+	"github.com/slipway-project/slipway/rehearsal/pve"
 )
 
 // A whole life succeeds although every fourth reply is lost, whatever the
@@ -104,6 +107,79 @@ func TestNextRunWaitsForTheCreate(t *testing.T) {
 	}
 	if d.machines()[0] != m.ID || len(d.machines()) != 1 {
 		t.Errorf("machines %v, want %s", d.machines(), m.ID)
+	}
+}
+
+// interrupt calls do with a context that ends at the moment the handle of a
+// task of the kind is known, and returns the handle.
+func interrupt(t *testing.T, kind string, do func(context.Context) error) string {
+	t.Helper()
+	ctx, crash := context.WithCancel(bounded(t))
+	defer crash()
+	var handle string
+	ctx = provider.WithRecorder(ctx, func(h string) error {
+		if strings.Contains(h, ":"+kind+":") {
+			handle = h
+			crash()
+		}
+		return nil
+	})
+	if err := do(ctx); !errors.Is(err, context.Canceled) || handle == "" {
+		t.Fatalf("error is %v, handle %q", err, handle)
+	}
+	return handle
+}
+
+// A run that ends while an image is being copied is continued by the next
+// one: nothing is sent twice.
+func TestNextRunWaitsForTheUpload(t *testing.T) {
+	d := newDatacentre(t, func(c *pve.Config) {
+		c.Faults = []pve.Fault{{Kind: pve.TaskSlow, Task: "imgcopy", Delay: 30 * time.Second}}
+	})
+	img := iso(t, 1000)
+	put := func(ctx context.Context) error {
+		_, err := d.open().Put(ctx, img, []string{"pve1"}, nil)
+		return err
+	}
+	interrupt(t, "imgcopy", put)
+	if err := put(bounded(t)); err != nil {
+		t.Fatal(err)
+	}
+	if n := d.count(http.MethodPost, "/nodes/{node}/storage/{storage}/upload"); n != 1 {
+		t.Errorf("%d uploads, want 1", n)
+	}
+}
+
+// So are destroying, starting and stopping.
+func TestNextRunWaitsForTheTask(t *testing.T) {
+	for _, c := range []struct {
+		task    string
+		running bool
+		do      func(context.Context, *proxmox.Provider, provider.Machine) error
+		left    int
+	}{
+		{"qmdestroy", false, func(ctx context.Context, p *proxmox.Provider, m provider.Machine) error { return p.Release(ctx, m) }, 0},
+		{"qmstop", true, func(ctx context.Context, p *proxmox.Provider, m provider.Machine) error { return p.Release(ctx, m) }, 0},
+		{"qmstart", false, func(ctx context.Context, p *proxmox.Provider, m provider.Machine) error { return p.PowerOn(ctx, m) }, 1},
+	} {
+		t.Run(c.task, func(t *testing.T) {
+			d := newDatacentre(t, func(cfg *pve.Config) {
+				cfg.Faults = []pve.Fault{{Kind: pve.TaskSlow, Task: c.task, Delay: 30 * time.Second}}
+			})
+			m := create(t, d.open(), node(0))
+			if c.running {
+				if err := d.open().PowerOn(bounded(t), m); err != nil {
+					t.Fatal(err)
+				}
+			}
+			interrupt(t, c.task, func(ctx context.Context) error { return c.do(ctx, d.open(), m) })
+			if err := c.do(bounded(t), d.open(), m); err != nil {
+				t.Fatal(err)
+			}
+			if left := d.machines(); len(left) != c.left || c.left == 1 && !d.running(m.ID) {
+				t.Errorf("machines %v are there", left)
+			}
+		})
 	}
 }
 

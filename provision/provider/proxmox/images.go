@@ -60,14 +60,52 @@ func (p *Provider) Put(ctx context.Context, img provider.Image, places []string,
 	}
 	ref := p.cfg.Storage.ISO + ":iso/" + img.Name
 	count := averaged(len(targets), progress)
+	missing, err := p.lacking(ctx, targets, ref, img.Size)
+	if err != nil {
+		return "", fmt.Errorf("store image %s: %w", img.Name, err)
+	}
+	count(img.Size * int64(len(targets)-len(missing)))
 	group, ctx := errgroup.WithContext(ctx)
-	for _, node := range targets {
+	for _, node := range missing {
 		group.Go(func() error { return p.putOn(ctx, node, ref, img, count) })
 	}
 	if err := group.Wait(); err != nil {
 		return "", fmt.Errorf("store image %s: %w", img.Name, err)
 	}
 	return ref, nil
+}
+
+// lacking lists the nodes that do not have the image, once the copies have
+// ended that an earlier run of this token has begun.
+func (p *Provider) lacking(ctx context.Context, nodes []string, ref string, size int64) ([]string, error) {
+	missing, err := p.without(ctx, nodes, ref, size)
+	if err != nil || len(missing) == 0 {
+		return missing, err
+	}
+	token, err := p.token()
+	if err == nil {
+		err = p.api.awaitUploads(ctx, token.id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p.without(ctx, missing, ref, size)
+}
+
+func (p *Provider) without(ctx context.Context, nodes []string, ref string, size int64) ([]string, error) {
+	there := make([]bool, len(nodes))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, node := range nodes {
+		group.Go(func() (err error) { there[i], err = p.stored(ctx, node, ref, size); return err })
+	}
+	err := group.Wait()
+	var missing []string
+	for i, node := range nodes {
+		if !there[i] {
+			missing = append(missing, node)
+		}
+	}
+	return missing, err
 }
 
 // averaged returns what takes the bytes newly sent of any copy. progress is
@@ -104,13 +142,8 @@ func (p *Provider) targets(ctx context.Context, places []string) ([]string, erro
 }
 
 func (p *Provider) putOn(ctx context.Context, node, ref string, img provider.Image, count func(int64)) error {
-	there, err := p.stored(ctx, node, ref, img.Size)
-	if err != nil || there {
-		count(img.Size)
-		return err
-	}
 	via := p.direct(ctx, node)
-	err = p.api.surely(ctx, node+" images", func() error {
+	err := p.api.surely(ctx, node+" images", func() error {
 		handle, err := via.upload(ctx, node, p.cfg.Storage.ISO, img, count)
 		if err != nil {
 			via = p.api // the endpoint's turn
@@ -121,7 +154,7 @@ func (p *Provider) putOn(ctx context.Context, node, ref string, img provider.Ima
 	if err != nil {
 		return err
 	}
-	there, err = p.stored(ctx, node, ref, img.Size)
+	there, err := p.stored(ctx, node, ref, img.Size)
 	if err == nil && !there {
 		err = fmt.Errorf("node %q took it, but storage %q does not list %d bytes of it", node, p.cfg.Storage.ISO, img.Size)
 	}

@@ -79,6 +79,8 @@ func TestContract(t *testing.T) {
 		"DELETE /nodes/{node}/storage/{storage}/content/{volume}",
 		"GET /access/permissions",
 		"GET /cluster/resources",
+		"GET /cluster/status",
+		"GET /cluster/tasks",
 		"GET /nodes",
 		"GET /nodes/{node}/network",
 		"GET /nodes/{node}/qemu",

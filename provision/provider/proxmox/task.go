@@ -2,6 +2,7 @@ package proxmox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -105,4 +106,26 @@ func (c *client) runningTask(ctx context.Context, node, kind, user string, vmid 
 		}
 	}
 	return upid{}, false, nil
+}
+
+// awaitUploads waits for the copies that this token's uploads have begun and
+// no run waits for any more. Their handles do not tell what is copied, nor
+// need they be on the node that it is for: the list of the whole cluster is
+// looked at. How they end does not matter: the caller looks at what there is.
+func (c *client) awaitUploads(ctx context.Context, user string) error {
+	var tasks []taskStatus
+	if err := c.get(ctx, "/cluster/tasks", &tasks); err != nil {
+		return err
+	}
+	for _, t := range tasks {
+		task, err := parseUPID(string(t.UPID))
+		if err != nil || t.End != 0 || task.kind != "imgcopy" || task.user != user {
+			continue
+		}
+		var failed *TaskError
+		if err := c.finish(ctx, task.text, imageTask); err != nil && !errors.As(err, &failed) {
+			return err
+		}
+	}
+	return nil
 }
