@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -153,8 +154,22 @@ func TestSingleNodeCluster(t *testing.T) {
 	d.discover()
 	d.awaitCluster("ready")
 	d.call("POST", "/clusters/"+d.clusterID+"/actions/install", nil, nil)
+	d.awaitCluster("installing")
+	node0 := d.hosts[0]
+	own := d.api(node0.address)
+	eventually(t, 30*time.Second, "the live system serves the API", func() bool {
+		code, _ := fetch(t, own, apiURL+"/readyz")
+		return code == http.StatusOK && node0.State().Phase == node.PhaseLive
+	})
+	eventually(t, 30*time.Second, "the disk is written", func() bool { return node0.State().Phase == node.PhaseWriting })
+	if _, err := fetch(t, own, apiURL+"/readyz"); !strings.Contains(err, "connection refused") {
+		t.Errorf("the temporary API while the disk is written: %s", err)
+	}
 	d.awaitCluster("installed")
 	d.checkNodes(t, d.api(services))
+	if boots := node0.State().Boots; boots != 2 {
+		t.Errorf("booted %d times, want 2", boots)
+	}
 }
 
 func TestWrongBootOrderIsReportedAndHealsByItself(t *testing.T) {

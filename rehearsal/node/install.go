@@ -231,6 +231,9 @@ func (i *installation) single() error {
 	if err != nil {
 		return err
 	}
+	if err := i.host.hw.Speed.Sleep(i.ctx, inPlaceTime); err != nil {
+		return err
+	}
 	rendered, err := i.cluster.rendered()
 	if err != nil {
 		return err

@@ -22,6 +22,7 @@ const (
 	writeTime       = 150 * time.Second
 	registryTime    = 2 * time.Second // nothing is copied without a local registry
 	bootkubeTime    = 90 * time.Second
+	inPlaceTime     = 60 * time.Second // manifests of a single node's bootkube are applied
 	controllerTime  = 30 * time.Second // pod of the controller starts on a node
 	rebootDelay     = 60 * time.Second // of control plane hosts but the bootstrap: etcd members join one by one
 	ignitionRetry   = 5 * time.Second
