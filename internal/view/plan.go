@@ -89,18 +89,22 @@ func planAddress(n *plan.Node) string {
 
 // planNotes says what is not plain about changes, and what to do about it.
 func planNotes(w io.Writer, p plan.Plan) error {
+	var notes strings.Builder
 	for _, c := range p.Changes {
 		if c.Reason != "" {
-			fmt.Fprintf(w, "\n%s %s: %s", c.Action, c.Name, c.Reason)
+			fmt.Fprintf(&notes, "\n%s %s: %s", c.Action, c.Name, c.Reason)
 		}
 		if c.Next != "" {
-			fmt.Fprintf(w, "\n    %s", c.Next)
+			fmt.Fprintf(&notes, "\n    %s", c.Next)
 		}
 		for _, d := range c.Drift {
-			fmt.Fprintf(w, "\n%s drifts: %s; %s", c.Name, d.What, repair(d))
+			fmt.Fprintf(&notes, "\n%s drifts: %s; %s", c.Name, d.What, repair(d))
 		}
 	}
-	_, err := fmt.Fprintln(w)
+	if notes.Len() == 0 {
+		return nil
+	}
+	_, err := fmt.Fprintln(w, notes.String())
 	return err
 }
 
@@ -138,6 +142,9 @@ func planServices(w io.Writer, p plan.Plan) error {
 	if err := Table(w, []string{"dns", "type", "data"}, rows); err != nil {
 		return err
 	}
+	if len(p.Frontends) == 0 {
+		return nil
+	}
 	fmt.Fprintln(w)
 	rows = nil
 	for _, f := range p.Frontends {
@@ -169,12 +176,21 @@ func planExplained(w io.Writer, p plan.Plan) error {
 	return planReasons(w, p)
 }
 
+// planReasons draws why changes are made: once for neighbours that say the
+// same, as machines do.
 func planReasons(w io.Writer, p plan.Plan) error {
+	var changes []plan.Explanation
 	for _, e := range p.Explain {
 		if e.About == plan.AboutChange {
-			if _, err := fmt.Fprintf(w, "\n%s %s\n    why:  %s\n    does: %s\n", e.Value, e.Of, e.Why, e.Does); err != nil {
-				return err
-			}
+			changes = append(changes, e)
+		}
+	}
+	for i, e := range changes {
+		if i == 0 || e.Why != changes[i-1].Why || e.Does != changes[i-1].Does {
+			fmt.Fprintf(w, "\nwhy:  %s\ndoes: %s\n", e.Why, e.Does)
+		}
+		if _, err := fmt.Fprintf(w, "    %s %s\n", e.Value, e.Of); err != nil {
+			return err
 		}
 	}
 	return nil

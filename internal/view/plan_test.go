@@ -49,6 +49,8 @@ func shown() plan.Plan {
 			{About: plan.AboutDefault, Of: `machines "control": disk`, Value: `"250GiB"`, Why: "images take 100", At: "cluster.hcl:34"},
 			{About: plan.AboutDefault, Of: `network "lan": bridge`, Value: `"vmbr0"`, Why: "Proxmox VE makes it", At: "cluster.hcl:9"},
 			{About: plan.AboutChange, Of: "machine worker-0.mycluster.lab.test", Value: "create", Does: "makes the machine", Why: "nothing of it was found"},
+			{About: plan.AboutChange, Of: "machine worker-1.mycluster.lab.test", Value: "create", Does: "makes the machine", Why: "nothing of it was found"},
+			{About: plan.AboutChange, Of: "cluster mycluster.lab.test", Value: "create", Does: "installs it", Why: "nothing of it was found"},
 		},
 	}
 }
@@ -77,6 +79,28 @@ func TestPlanForms(t *testing.T) {
 	}
 	if err := PlanAs(&bytes.Buffer{}, "toml", shown()); err == nil || err.Error() != `output "toml" is none of table, wide, json, yaml, name` {
 		t.Error(err)
+	}
+}
+
+// A plan without anything to remark has no hole where remarks would be.
+func TestPlainPlan(t *testing.T) {
+	var got bytes.Buffer
+	p := plan.Plan{Cluster: "mycluster.lab.test", Changes: shown().Changes[1:2], Records: shown().Records[:1]}
+	if err := Plan(&got, p); err != nil {
+		t.Fatal(err)
+	}
+	want := `Plan for mycluster.lab.test
+
+   WHAT     NAME                         DETAIL
++  machine  worker-0.mycluster.lab.test  192.0.2.204  8 vCPU  16384 MiB  250 GiB
+
+DNS                      TYPE  DATA
+api.mycluster.lab.test.  A     192.0.2.210
+
+1 to create.
+`
+	if diff := cmp.Diff(want, got.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
