@@ -5,15 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/slipway-project/slipway/internal/hint"
 )
@@ -73,9 +70,11 @@ func Find(ctx context.Context) (Binary, error) {
 	return Binary{path, v}, nil
 }
 
-// lookPath knows that /usr/sbin is in few people's PATH.
+// binaries is where haproxy is looked for: /usr/sbin is in few people's PATH.
+var binaries = []string{"haproxy", "/usr/sbin/haproxy", "/usr/local/sbin/haproxy"}
+
 func lookPath() (string, error) {
-	for _, name := range []string{"haproxy", "/usr/sbin/haproxy", "/usr/local/sbin/haproxy"} {
+	for _, name := range binaries {
 		if path, err := exec.LookPath(name); err == nil {
 			return filepath.Abs(path)
 		}
@@ -125,25 +124,4 @@ func alerts(out []byte) string {
 		return strings.TrimSpace(string(out))
 	}
 	return strings.Join(found, "; ")
-}
-
-// MaxConn returns how many connections a haproxy started by this process can
-// hold: two descriptors each, and a few hundred for itself. A fixed number
-// that is too high passes haproxy -c and then does not start.
-func MaxConn() (int, error) {
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return 0, fmt.Errorf("read file limit: %w", err)
-	}
-	n := maxConn(limit.Max)
-	if n < 100 {
-		return 0, hint.With(fmt.Errorf("file limit %d is too low for a load balancer", limit.Max), "ulimit -Hn 20000")
-	}
-	return n, nil
-}
-
-func maxConn(files uint64) int {
-	const most, own, slack = 8000, 200, 50
-	n := (int64(min(files, math.MaxInt32)) - own) / 2
-	return int(min(most, n-slack))
 }

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -21,7 +22,19 @@ import (
 	"github.com/slipway-project/slipway/internal/process"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(asHAProxy) != "" {
+		if err := adapter(os.Args[1:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	if err := settle(); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // loopback returns the n-th address of a part of 127/8 that hardly anybody
 // else uses at the same time.
@@ -37,7 +50,7 @@ type apiServer struct {
 	server *httptest.Server
 }
 
-func startAPI(t *testing.T, name string, at netip.AddrPort) *apiServer {
+func startAPI(t testing.TB, name string, at netip.AddrPort) *apiServer {
 	t.Helper()
 	a := &apiServer{Member: Member{Name: name, Address: at}}
 	a.status.Store(http.StatusOK)
@@ -45,7 +58,7 @@ func startAPI(t *testing.T, name string, at netip.AddrPort) *apiServer {
 	return a
 }
 
-func (a *apiServer) serve(t *testing.T) {
+func (a *apiServer) serve(t testing.TB) {
 	t.Helper()
 	l, err := net.Listen("tcp", a.Address.String())
 	if err != nil {
@@ -87,23 +100,30 @@ type lab struct {
 	front  string
 }
 
-func startLab(t *testing.T) *lab {
+func startLab(t testing.TB) *lab {
 	t.Helper()
 	binary := needHAProxy(t)
-	net := uint16(rand.UintN(1 << 16))
-	l := &lab{front: netip.AddrPortFrom(loopback(net, 1), 6443).String()}
-	f := Frontend{Name: "api", Bind: netip.MustParseAddrPort(l.front), Check: CheckAPI}
-	for i := range 3 {
-		node := startAPI(t, fmt.Sprintf("control-%d", i), netip.AddrPortFrom(loopback(net, byte(11+i)), 6443))
-		l.nodes = append(l.nodes, node)
-		f.Members = append(f.Members, node.Member)
-	}
-	l.config = Config{Frontends: []Frontend{f}}
+	l := &lab{}
+	l.nodes, l.config = threeNodes(t)
+	l.front = l.config.Frontends[0].Bind.String()
 	l.start(t, Options{Binary: binary, RunDir: t.TempDir(), Label: "lab.test"})
 	return l
 }
 
-func (l *lab) start(t *testing.T, o Options) {
+// threeNodes starts three API servers, for which it has a frontend.
+func threeNodes(t testing.TB) (nodes []*apiServer, c Config) {
+	t.Helper()
+	net := uint16(rand.UintN(1 << 16))
+	f := Frontend{Name: "api", Bind: netip.AddrPortFrom(loopback(net, 1), 6443), Check: CheckAPI}
+	for i := range 3 {
+		node := startAPI(t, fmt.Sprintf("control-%d", i), netip.AddrPortFrom(loopback(net, byte(11+i)), 6443))
+		nodes = append(nodes, node)
+		f.Members = append(f.Members, node.Member)
+	}
+	return nodes, Config{Frontends: []Frontend{f}}
+}
+
+func (l *lab) start(t testing.TB, o Options) {
 	t.Helper()
 	p, err := Start(t.Context(), o, l.config)
 	if err != nil {
@@ -145,11 +165,16 @@ func eventually(t *testing.T, d time.Duration, done func() error) {
 	}
 }
 
+func (l *lab) servers(ctx context.Context) ([]Server, error) {
+	st, err := l.Stats(ctx)
+	return st.Servers, err
+}
+
 // state waits for a server to be up or down.
 func (l *lab) state(t *testing.T, d time.Duration, name string, up bool) {
 	t.Helper()
 	eventually(t, d, func() error {
-		servers, err := l.Servers(t.Context())
+		servers, err := l.servers(t.Context())
 		for _, s := range servers {
 			if s.Name == name && s.Up == up && s.Check != "" {
 				return nil

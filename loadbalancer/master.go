@@ -59,19 +59,32 @@ func (m *master) sweep() { _ = process.Signal(-m.PID, syscall.SIGKILL) }
 // launch starts a master and waits until it works with c; one that does not
 // is ended. p.mu is held.
 func (p *Proxy) launch(ctx context.Context, c Config) error {
+	p.stopDrains()
+	if err := p.forgetStates(); err != nil {
+		return err
+	}
+	p.log.trim()
+	log, err := p.log.open()
+	if err != nil {
+		return err
+	}
+	defer log.Close()
 	cmd := exec.Command(p.o.Binary.Path, p.args()...)
 	cmd.Dir = p.o.RunDir
 	cmd.Env = []string{} // configurations expand environment variables; ours has none to
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Stdout, cmd.Stderr = &p.logs, &p.logs
-	cmd.WaitDelay = pause // for workers that still have our pipe
+	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", p.o.Binary.Path, err)
 	}
 	self, err := process.Identify(cmd.Process.Pid)
 	m := &master{ID: self, done: make(chan struct{})}
 	p.master = m
-	p.wg.Go(func() { p.attend(cmd, m) })
+	p.wg.Go(func() {
+		err := cmd.Wait()
+		close(m.done)
+		p.attend(m, err)
+	})
 	if err == nil {
 		err = p.confirm(ctx, c, procs{reloads: -1})
 	}
@@ -98,6 +111,13 @@ func (p *Proxy) reload(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
+	if d, _ := p.difference(c); len(d.gone) > 0 {
+		if err := p.depart(ctx, d.gone, false); err != nil {
+			return err
+		}
+	}
+	p.stopDrains()
+	p.log.trim()
 	states, err := ask(ctx, p.path("haproxy.sock"), "show servers state")
 	if err != nil {
 		return err
@@ -135,7 +155,7 @@ func (p *Proxy) confirm(ctx context.Context, c Config, before procs) error {
 		return err
 	})
 	if err = errors.Join(final, err); err != nil {
-		return fmt.Errorf("%w (haproxy's last words: %s)", err, p.lastWords())
+		return fmt.Errorf("%w (haproxy's last words: %s)", err, p.log.lastWords())
 	}
 	return nil
 }
@@ -183,18 +203,17 @@ func accepting(ctx context.Context, c Config) error {
 	return nil
 }
 
-// attend waits for the end of a master, and starts another one if it worked
-// and nobody wanted that end.
-func (p *Proxy) attend(cmd *exec.Cmd, m *master) {
-	err := cmd.Wait()
-	close(m.done)
+// attend starts another master after the end of m, if m worked and nobody
+// wanted that end.
+func (p *Proxy) attend(m *master, cause error) {
+	<-m.done
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stopped || p.master != m || !m.worked {
 		return
 	}
 	m.sweep()
-	if err := p.revive(err); err != nil {
+	if err := p.revive(cause); err != nil {
 		p.fault.Store(&err)
 	}
 }
@@ -213,7 +232,7 @@ func (p *Proxy) revive(cause error) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("haproxy died %d times within a minute and is not started again: %w (its last words: %s)", len(p.deaths), cause, p.lastWords())
+	return fmt.Errorf("haproxy died %d times within a minute and is not started again: %w (its last words: %s)", len(p.deaths), cause, p.log.lastWords())
 }
 
 // died counts a death and returns how many there were within a minute.

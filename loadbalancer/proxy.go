@@ -5,10 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,121 +26,153 @@ type Options struct {
 // A Proxy is a running haproxy that is started again when it dies. All methods
 // may be called at any time from any goroutine.
 type Proxy struct {
-	o    Options
-	env  Env
-	logs ring
+	o   Options
+	env Env
+	log logfile
 
 	ctx    context.Context // ends with Stop
 	cancel context.CancelFunc
-	wg     sync.WaitGroup // one goroutine a master
+	wg     sync.WaitGroup // a master's goroutines, one a member that drains
 
 	mu      sync.Mutex // one change at a time; guards what follows
 	config  Config     // what is running
 	master  *master
 	deaths  []time.Time // within the last minute
+	drains  map[string]context.CancelFunc
 	stopped bool
+	adopted bool // it was running before us
 
+	binds    atomic.Pointer[map[string]netip.AddrPort] // of config
 	fault    atomic.Pointer[error]
 	restarts atomic.Int32
 }
 
-// Start ends whatever haproxy an earlier run left in the run directory, starts
-// one with c, and returns once every frontend accepts connections. ctx bounds
-// the start only; end the Proxy with [Proxy.Stop].
+// Start takes over the haproxy that an earlier run left in the run directory,
+// if it is the same program and works, or ends it and starts one; it returns
+// once every frontend of c accepts connections. ctx bounds the start only; end
+// the Proxy with [Proxy.Stop].
 func Start(ctx context.Context, o Options, c Config) (*Proxy, error) {
 	maxConn, err := MaxConn()
 	if err != nil {
 		return nil, err
 	}
-	p := &Proxy{o: o, env: Env{o.Binary.Version, o.RunDir, maxConn}}
-	if err := p.prepare(ctx); err != nil {
+	p := &Proxy{o: o, env: Env{o.Binary.Version, o.RunDir, maxConn}, drains: map[string]context.CancelFunc{}}
+	p.log = logfile(p.path("haproxy.log"))
+	p.binds.Store(new(map[string]netip.AddrPort))
+	if err := p.env.validate(); err != nil {
 		return nil, err
 	}
-	p.ctx, p.cancel = context.WithCancel(context.Background())
-	if err := p.Apply(ctx, c); err != nil {
+	if err := os.MkdirAll(o.RunDir, 0o700); err != nil {
+		return nil, fmt.Errorf("run directory of haproxy: %w", err)
+	}
+	p.ctx, p.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	if err := p.begin(ctx, c); err != nil {
 		return nil, errors.Join(err, p.Stop(context.WithoutCancel(ctx)))
 	}
 	return p, nil
 }
 
-func (p *Proxy) prepare(ctx context.Context) error {
-	if err := p.env.validate(); err != nil {
+func (p *Proxy) begin(ctx context.Context, c Config) error {
+	if err := p.takeOver(ctx); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(p.o.RunDir, 0o700); err != nil {
-		return fmt.Errorf("run directory of haproxy: %w", err)
+	if p.adopted {
+		return p.resume(ctx, c)
 	}
-	left, err := leftovers(p.path("haproxy.cfg"))
-	if err != nil {
-		return err
-	}
-	for _, old := range left {
-		if err := old.End(ctx, 2*time.Second); err != nil {
-			return fmt.Errorf("haproxy of an earlier run: %w", err)
-		}
-	}
-	return atomicfile.Write(p.path("servers.state"), []byte(stateVersion), 0o600)
+	return p.Apply(ctx, c)
 }
+
+// Adopted reports whether the haproxy was there before the Proxy.
+func (p *Proxy) Adopted() bool { return p.adopted }
 
 func (p *Proxy) path(name string) string { return filepath.Join(p.o.RunDir, name) }
 
-// Apply makes c what is running, without losing a connection: it has the new
-// file checked, reloads, and looks whether the new worker accepts on every
-// frontend and knows every member. Otherwise the old file is put back and
-// loaded again, and the error says why. An unchanged c is left alone.
+// Apply makes c what is running, without losing a connection. The new file is
+// checked first. Members that come and go are told to the running haproxy,
+// where it can take that; else it reloads, and Apply looks whether the new
+// worker accepts on every frontend and knows every member. If not, the old file
+// is put back and loaded again, and the error says why. An unchanged c is left
+// alone. Members that are down, and the bootstrap host, lose their sessions
+// when they leave; others have a minute, or after a reload ten, to finish.
 func (p *Proxy) Apply(ctx context.Context, c Config) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stopped {
 		return errors.New("the load balancer is stopped")
 	}
-	changed, err := p.stage(ctx, c)
-	if err != nil || (!changed && p.master.running()) {
+	text, changed, err := p.stage(ctx, c)
+	if err != nil {
 		return err
 	}
-	if err := p.swap(ctx, c, changed); err != nil {
-		return fmt.Errorf("load balancer: %w", err)
+	if changed || !p.master.running() || !p.isLoaded(text) {
+		if err := p.swap(ctx, c, changed); err != nil {
+			return fmt.Errorf("load balancer: %w", err)
+		}
+	}
+	p.settle(c)
+	return p.noteLoaded(text)
+}
+
+// settle notes that c is running.
+func (p *Proxy) settle(c Config) {
+	binds := map[string]netip.AddrPort{}
+	for _, f := range c.Frontends {
+		binds[f.Name] = f.Bind
 	}
 	p.config = c
+	p.binds.Store(&binds)
 	p.fault.Store(nil)
-	return nil
 }
 
 // stage leaves a checked haproxy.cfg.new, unless haproxy.cfg is the same.
-func (p *Proxy) stage(ctx context.Context, c Config) (changed bool, err error) {
-	text, err := Render(c, p.env)
+func (p *Proxy) stage(ctx context.Context, c Config) (text []byte, changed bool, err error) {
+	text, err = Render(c, p.env)
 	if err != nil {
-		return false, err
+		return nil, false, err
 	}
 	if now, err := os.ReadFile(p.path("haproxy.cfg")); err == nil && bytes.Equal(now, text) {
-		return false, nil
+		return text, false, nil
+	}
+	if _, err := os.Stat(p.path("servers.state")); err != nil { // the check wants one
+		if err := p.forgetStates(); err != nil {
+			return nil, false, err
+		}
 	}
 	file := p.path("haproxy.cfg.new")
 	if err := atomicfile.Write(file, text, 0o600); err != nil {
-		return false, err
+		return nil, false, err
 	}
 	if err := p.o.Binary.Check(ctx, file); err != nil {
 		os.Remove(file)
-		return false, err
+		return nil, false, err
 	}
-	return true, nil
+	return text, true, nil
+}
+
+// forgetStates leaves no server's state for the next haproxy to learn.
+func (p *Proxy) forgetStates() error {
+	return atomicfile.Write(p.path("servers.state"), []byte(stateVersion), 0o600)
 }
 
 // swap puts the staged file in place and has haproxy run it.
 func (p *Proxy) swap(ctx context.Context, c Config, changed bool) error {
+	adjusted := changed && p.adjust(ctx, c)
 	if changed {
 		if err := p.replace(); err != nil {
 			return err
 		}
 	}
-	if !p.master.running() {
+	switch {
+	case adjusted:
+		return nil
+	case !p.master.running():
 		return p.launch(ctx, c)
 	}
 	err := p.reload(ctx, c)
-	if err != nil {
-		return errors.Join(err, p.restore(ctx))
+	if err != nil && changed {
+		err = errors.Join(err, p.restore(ctx, c))
 	}
-	return nil
+	return err
 }
 
 // replace renames haproxy.cfg.new to haproxy.cfg; at no time there is none.
@@ -156,7 +188,7 @@ func (p *Proxy) replace() error {
 }
 
 // restore goes back to the file before, even when the caller has given up.
-func (p *Proxy) restore(ctx context.Context) error {
+func (p *Proxy) restore(ctx context.Context, refused Config) error {
 	if err := os.Rename(p.path("haproxy.cfg.prev"), p.path("haproxy.cfg")); err != nil {
 		return err
 	}
@@ -164,7 +196,8 @@ func (p *Proxy) restore(ctx context.Context) error {
 	if !p.master.running() {
 		return p.launch(ctx, p.config)
 	}
-	return p.reload(ctx, p.config)
+	d, _ := p.difference(refused)
+	return errors.Join(p.readmit(ctx, d.gone), p.reload(ctx, p.config))
 }
 
 // Stop ends haproxy with all its workers and waits for them, at most 5 s if
@@ -182,14 +215,23 @@ func (p *Proxy) Stop(ctx context.Context) error {
 	return err
 }
 
-// Servers asks haproxy for the health of all members.
-func (p *Proxy) Servers(ctx context.Context) ([]Server, error) {
-	answer, err := ask(ctx, p.path("haproxy.sock"), "show stat -1 4 -1")
+// Stats asks haproxy for its counters and the health of all members.
+func (p *Proxy) Stats(ctx context.Context) (Stats, error) {
+	answer, err := ask(ctx, p.path("haproxy.sock"), "show stat -1 5 -1")
 	if err != nil {
-		return nil, err
+		return Stats{}, err
 	}
-	return parseStat(answer, time.Now())
+	st, err := parseStat(answer, time.Now())
+	binds := *p.binds.Load()
+	st.Frontends = slices.DeleteFunc(st.Frontends, func(f FrontendStats) bool { return !binds[f.Name].IsValid() })
+	for i := range st.Frontends {
+		st.Frontends[i].Bind = binds[st.Frontends[i].Name]
+	}
+	return st, err
 }
+
+// Name is that of the program and its version.
+func (p *Proxy) Name() string { return "haproxy " + p.o.Binary.Version.String() }
 
 // Err returns why haproxy is not running although it should; nil when it is.
 func (p *Proxy) Err() error {
@@ -203,14 +245,4 @@ func (p *Proxy) Err() error {
 func (p *Proxy) Restarts() int { return int(p.restarts.Load()) }
 
 // Logs returns the last lines haproxy wrote, oldest first, at most 200.
-func (p *Proxy) Logs() []string { return p.logs.tail(ringLines) }
-
-// lastWords are the last alerts haproxy wrote, or the last lines of any kind.
-func (p *Proxy) lastWords() string {
-	lines := p.logs.tail(30)
-	said := slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return !strings.Contains(line, "[ALERT]") })
-	if len(said) == 0 {
-		said = lines
-	}
-	return strings.Join(said[max(0, len(said)-5):], " | ")
-}
+func (p *Proxy) Logs() []string { return p.log.tail(logLines) }

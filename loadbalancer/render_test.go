@@ -155,11 +155,11 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-func needHAProxy(t *testing.T) Binary {
+func needHAProxy(t testing.TB) Binary {
 	t.Helper()
 	b, err := Find(t.Context())
 	if err != nil {
-		t.Skipf("%v; %s", err, hint.Of(err))
+		without(t, fmt.Sprintf("%v; %s", err, hint.Of(err)))
 	}
 	return b
 }
@@ -269,9 +269,14 @@ func FuzzRender(f *testing.F) {
 }
 
 func TestMaxConn(t *testing.T) {
-	for files, want := range map[uint64]int{20000: 8000, 4096: 1898, 1024: 362, 200: -50, 1 << 63: 8000} {
-		if got := maxConn(files); got != want {
-			t.Errorf("%d files: %d connections, want %d", files, got, want)
+	tests := []struct {
+		limit uint64
+		files int
+		want  int
+	}{{20000, 2, 8000}, {4096, 2, 1898}, {1024, 2, 362}, {200, 2, -50}, {1 << 63, 2, 8000}, {20000, 6, 3283}, {1024, 6, 120}}
+	for _, tt := range tests {
+		if got := maxConn(tt.limit, tt.files); got != tt.want {
+			t.Errorf("%d files, %d for a connection: %d connections, want %d", tt.limit, tt.files, got, tt.want)
 		}
 	}
 }

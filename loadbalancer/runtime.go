@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -45,34 +46,42 @@ func exchange(ctx context.Context, socket, command string) (string, error) {
 	return string(answer), err
 }
 
-// A Server is a member as haproxy sees it.
-type Server struct {
-	Frontend string         `json:"frontend"`
-	Name     string         `json:"name"`
-	Address  netip.AddrPort `json:"address"`
-	Up       bool           `json:"up"`       // takes new connections
-	State    string         `json:"state"`    // UP, UP 1/2 (in doubt), DOWN, DOWN 1/2, MAINT, DRAIN
-	Since    time.Time      `json:"since"`    // of the last change between up and down
-	Check    string         `json:"check"`    // L7OK 200, L4CON Connection refused ...; of the tracked server when one is tracked
-	Sessions int            `json:"sessions"` // open now
-}
+// The types of rows that "show stat" has (management guide 9.1).
+const (
+	statFrontend = "0"
+	statServer   = "2"
+)
 
-// parseStat reads the answer to "show stat" (management guide 9.1), of which
-// only servers are kept; now is when it was asked.
-func parseStat(answer string, now time.Time) ([]Server, error) {
+// parseStat reads the answer to "show stat"; now is when it was asked.
+func parseStat(answer string, now time.Time) (Stats, error) {
 	r := csv.NewReader(strings.NewReader(strings.TrimPrefix(answer, "# ")))
 	r.FieldsPerRecord = -1
 	rows, err := r.ReadAll()
 	if err != nil || len(rows) == 0 {
-		return nil, errors.Join(errors.New("haproxy's statistics are not readable"), err)
+		return Stats{}, errors.Join(errors.New("haproxy's statistics are not readable"), err)
 	}
-	var records []record
+	byType := map[string][]record{}
 	for _, row := range rows[1:] {
-		if f := fields(rows[0], row); f["type"] == statServer {
-			records = append(records, f)
-		}
+		f := fields(rows[0], row)
+		byType[f["type"]] = append(byType[f["type"]], f)
 	}
-	return servers(records, now)
+	servers, err := servers(byType[statServer], now)
+	if err != nil {
+		return Stats{}, err
+	}
+	return Stats{frontends(byType[statFrontend], servers), servers}, nil
+}
+
+// frontends makes FrontendStats of rows, but for addresses, which they lack.
+func frontends(rows []record, servers []Server) (out []FrontendStats) {
+	for _, f := range rows {
+		name := f["pxname"]
+		out = append(out, FrontendStats{
+			Name: name, Sessions: int(f.number("scur")), Total: f.number("stot"), Refused: f.number("dcon"), In: f.number("bin"), Out: f.number("bout"),
+			Up: slices.ContainsFunc(servers, func(s Server) bool { return s.Frontend == name && s.Up }),
+		})
+	}
+	return out
 }
 
 // servers makes Servers of rows; one that is not checked itself has the check
@@ -94,9 +103,6 @@ func servers(rows []record, now time.Time) ([]Server, error) {
 	return out, nil
 }
 
-// statServer is the type of the rows about servers.
-const statServer = "2"
-
 // A record is a row of a table by the names of its columns.
 type record map[string]string
 
@@ -111,6 +117,7 @@ func fields(names, values []string) record {
 }
 
 func (f record) server(now time.Time) (Server, error) {
+	since := now.Add(-time.Duration(min(f.number("lastchg"), 1<<32)) * time.Second).Truncate(time.Second)
 	address, err := netip.ParseAddrPort(f["addr"])
 	if err != nil {
 		return Server{}, fmt.Errorf("haproxy's statistics of server %s/%s: %w", f["pxname"], f["svname"], err)
@@ -118,17 +125,18 @@ func (f record) server(now time.Time) (Server, error) {
 	return Server{
 		Frontend: f["pxname"], Name: f["svname"], Address: address,
 		State: f["status"], Up: strings.HasPrefix(f["status"], "UP") || f["status"] == "no check",
-		Since:    now.Add(-time.Duration(f.number("lastchg")) * time.Second).Truncate(time.Second),
-		Sessions: f.number("scur"),
+		Since:    since,
+		Sessions: int(f.number("scur")), Total: f.number("stot"), Errors: f.number("econ"), In: f.number("bin"), Out: f.number("bout"),
 	}, nil
 }
 
-func (f record) number(name string) int {
-	n, err := strconv.ParseInt(f[name], 10, 32)
+// number is 0 for an empty column: what is not counted in this row.
+func (f record) number(name string) uint64 {
+	n, err := strconv.ParseUint(f[name], 10, 63)
 	if err != nil {
-		return 0 // an empty column: not counted for this server
+		return 0
 	}
-	return int(n)
+	return n
 }
 
 // lastCheck joins what tells why a server is up or down: the status, which

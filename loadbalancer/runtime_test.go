@@ -2,6 +2,7 @@ package loadbalancer
 
 import (
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -9,12 +10,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-const statAnswer = `# pxname,svname,scur,status,lastchg,tracked,type,check_status,check_code,last_chk,addr,
-api,control-0,3,UP,60,,2,L7OK,200,,192.0.2.201:6443,
-api,control-1,0,DOWN,5,,2,* L4CON,,Connection refused,192.0.2.202:6443,
-api,BACKEND,3,UP,60,,1,,,,,
-ingress-https,worker-0,0,UP 1/2,7,,2,L7STS,500,,192.0.2.204:443,
-ingress-http,worker-0,0,UP 1/2,7,ingress-https/worker-0,2,,,,192.0.2.204:80,
+const statAnswer = `# pxname,svname,scur,stot,bin,bout,dcon,econ,status,lastchg,tracked,type,check_status,check_code,last_chk,addr,
+api,FRONTEND,3,40,100,2000,2,,OPEN,,,0,,,,,
+api,control-0,3,38,90,1900,,1,UP,60,,2,L7OK,200,,192.0.2.201:6443,
+api,control-1,0,2,10,100,,2,DOWN,5,,2,* L4CON,,Connection refused,192.0.2.202:6443,
+api,BACKEND,3,40,100,2000,,3,UP,60,,1,,,,,
+ingress-https,worker-0,0,,,,,,UP 1/2,7,,2,L7STS,500,,192.0.2.204:443,
+ingress-http,worker-0,0,,,,,,UP 1/2,7,ingress-https/worker-0,2,,,,192.0.2.204:80,
 
 `
 
@@ -22,11 +24,14 @@ func TestParseStat(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
 	ago := func(n int) time.Time { return time.Date(2026, 1, 2, 3, 4, 5-n, 0, time.UTC) }
 	addr := netip.MustParseAddrPort
-	want := []Server{
-		{"api", "control-0", addr("192.0.2.201:6443"), true, "UP", ago(60), "L7OK 200", 3},
-		{"api", "control-1", addr("192.0.2.202:6443"), false, "DOWN", ago(5), "L4CON Connection refused", 0},
-		{"ingress-https", "worker-0", addr("192.0.2.204:443"), true, "UP 1/2", ago(7), "L7STS 500", 0},
-		{"ingress-http", "worker-0", addr("192.0.2.204:80"), true, "UP 1/2", ago(7), "L7STS 500", 0},
+	want := Stats{
+		Frontends: []FrontendStats{{Name: "api", Up: true, Sessions: 3, Total: 40, Refused: 2, In: 100, Out: 2000}},
+		Servers: []Server{
+			{"api", "control-0", addr("192.0.2.201:6443"), true, "UP", ago(60), "L7OK 200", 3, 38, 1, 90, 1900},
+			{"api", "control-1", addr("192.0.2.202:6443"), false, "DOWN", ago(5), "L4CON Connection refused", 0, 2, 2, 10, 100},
+			{"ingress-https", "worker-0", addr("192.0.2.204:443"), true, "UP 1/2", ago(7), "L7STS 500", 0, 0, 0, 0, 0},
+			{"ingress-http", "worker-0", addr("192.0.2.204:80"), true, "UP 1/2", ago(7), "L7STS 500", 0, 0, 0, 0, 0},
+		},
 	}
 	got, err := parseStat(statAnswer, now)
 	if err != nil {
@@ -88,8 +93,8 @@ func FuzzRuntimeAnswers(f *testing.F) {
 	f.Add("# workers\n1 worker\n master 1 [failed: 99999999999999999999]")
 	c := topologies[0].config
 	f.Fuzz(func(t *testing.T, answer string) {
-		servers, err := parseStat(answer, time.Time{})
-		if err != nil && servers != nil {
+		st, err := parseStat(answer, time.Time{})
+		if err != nil && st.Servers != nil {
 			t.Error("servers beside an error")
 		}
 		if p, err := parseProcs(answer); err == nil && p.worker < 1 {
@@ -101,22 +106,21 @@ func FuzzRuntimeAnswers(f *testing.F) {
 	})
 }
 
-func TestRingForgets(t *testing.T) {
-	var r ring
-	r.Write([]byte("first\nsec"))
-	r.Write([]byte("ond\nthird"))
-	if diff := cmp.Diff([]string{"first", "second"}, r.tail(5)); diff != "" {
-		t.Errorf("-want +got\n%s", diff)
+func TestLogIsReadFromItsEnd(t *testing.T) {
+	l := logfile(filepath.Join(t.TempDir(), "haproxy.log"))
+	if got := l.tail(5); got != nil {
+		t.Errorf("no file has lines: %q", got)
 	}
-	r.Write([]byte(strings.Repeat("y", 5000) + "\n"))
-	for range 2 * ringLines {
-		r.Write([]byte("last\n"))
+	write(t, string(l), "first\nsecond [ALERT]\n\nthird")
+	if diff := cmp.Diff([]string{"second [ALERT]", "third"}, l.tail(2)); diff != "" || l.lastWords() != "second [ALERT]" {
+		t.Errorf("-want +got\n%s\nlast words %q", diff, l.lastWords())
 	}
-	if got := r.tail(1000); len(got) != ringLines || got[0] != "last" {
-		t.Errorf("%d lines, the oldest %q", len(got), got[0])
+	write(t, string(l), strings.Repeat(strings.Repeat("x", 99)+"\n", logBytes/100+1))
+	if got := l.tail(1000); len(got) != tailSize/100 || len(got[0]) != 99 {
+		t.Errorf("%d lines, the first of %d bytes", len(got), len(got[0]))
 	}
-	r.Write([]byte(strings.Repeat("z", 5000) + "\n"))
-	if got := len(r.tail(1)[0]); got != lineBytes {
-		t.Errorf("a line of %d bytes is kept", got)
+	l.trim()
+	if got := l.tail(5); len(got) > 0 {
+		t.Errorf("%d lines after it was trimmed", len(got))
 	}
 }

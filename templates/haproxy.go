@@ -2,6 +2,7 @@ package templates
 
 import (
 	_ "embed"
+	"fmt"
 	"net/netip"
 	"time"
 )
@@ -58,4 +59,40 @@ func HAProxy(d HAProxyData) ([]byte, error) {
 		return nil, err
 	}
 	return append([]byte(haproxyHeader), out...), nil
+}
+
+// HAProxyOptions are the options of every server of f, as its default-server
+// line has them: those that the runtime API must be told of a new one.
+func HAProxyOptions(f HAProxyFrontend) (string, error) {
+	c := f.Check
+	times, counts := []time.Duration{c.Every, c.Fast, c.Down}, []int{c.Fall, c.Rise}
+	words := []any{}
+	for _, d := range times {
+		text, err := printDuration(d)
+		if err != nil {
+			return "", err
+		}
+		words = append(words, text)
+	}
+	for _, n := range counts {
+		text, err := printCount(n)
+		if err != nil {
+			return "", err
+		}
+		words = append(words, text)
+	}
+	options := fmt.Sprintf("inter %s fastinter %s downinter %s fall %s rise %s", words...)
+	if c.TLS {
+		options += " check-ssl verify none"
+	}
+	if c.Port != 0 {
+		options += " port " + printPort(c.Port)
+	}
+	if f.CutDown {
+		options += " on-marked-down shutdown-sessions"
+	}
+	if f.WatchTraffic {
+		options += " observe layer4 error-limit 3 on-error mark-down"
+	}
+	return options, nil
 }

@@ -12,7 +12,7 @@ import (
 // begins with the function of the value's type.
 func TestEveryValueHasAPrinter(t *testing.T) {
 	action := regexp.MustCompile(`\{\{-? *([a-z]*)[^}]*\}\}`)
-	allowed := "range if else end name path device addr ip prefix count port time"
+	allowed := "range if else end name path device addr ip prefix count options"
 	for name, text := range map[string]string{"haproxy": haproxyText, "nginx": nginxText, "keepalived": keepalivedText} {
 		actions := action.FindAllStringSubmatch(text, -1)
 		if len(actions) < 4 || len(actions) != strings.Count(text, "{{") {

@@ -13,15 +13,14 @@ import (
 
 func parse(name, text string) *template.Template {
 	return template.Must(template.New(name).Funcs(template.FuncMap{
-		"name":   printName,
-		"path":   printPath,
-		"device": printDevice,
-		"addr":   printAddr,
-		"ip":     printIP,
-		"prefix": printPrefix,
-		"count":  printCount,
-		"port":   printPort,
-		"time":   printDuration,
+		"name":    printName,
+		"path":    printPath,
+		"device":  printDevice,
+		"addr":    printAddr,
+		"ip":      printIP,
+		"prefix":  printPrefix,
+		"count":   printCount,
+		"options": HAProxyOptions,
 	}).Parse(text))
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -104,8 +105,8 @@ func TestKilledDaemonStartsAgain(t *testing.T) {
 	}
 	again := mustStart(t, o)
 	found, err := Find(d.Owner)
-	if err != nil || len(found) != 2 || found[0] != again || found[1] == left[0] {
-		t.Errorf("found %+v, %v; want one new serve and one new haproxy", found, err)
+	if err != nil || len(found) != 2 || found[0] != again || found[1] != left[0] {
+		t.Errorf("found %+v, %v; want one new serve and the haproxy that was left", found, err)
 	}
 }
 
@@ -174,6 +175,18 @@ func TestPreflight(t *testing.T) {
 	d.Owner = owner
 	if problems := Preflight(t.Context(), d); len(problems) != 6 {
 		t.Errorf("got %+v, want 6 ports of another cluster", problems)
+	}
+}
+
+func TestPreflightWarnsOfTheServicesAddress(t *testing.T) {
+	v := view("192.0.2.0/24", 3, 0)
+	if problems := exposed(Build(v).Balancer); len(problems) > 0 {
+		t.Errorf("got %+v", problems)
+	}
+	v.Services = netip.MustParseAddr("198.51.100.210")
+	problems := exposed(Build(v).Balancer)
+	if len(problems) != 1 || problems[0].Fatal || !strings.Contains(problems[0].What, "services address 198.51.100.210 is outside of the machine network") {
+		t.Errorf("got %+v", problems)
 	}
 }
 

@@ -34,13 +34,11 @@ func ports(d Document) []port {
 }
 
 // Preflight looks for everything on this host that would keep d from being
-// served: haproxy, the services address, the ports and the right to them.
-// Ports that a serve of the same owner has are ours.
+// served: haproxy if it must be that, the services address, the ports and the
+// right to them. Ports that a serve of the same owner has are ours. What only
+// deserves a word, such as which balancer will serve, is not fatal.
 func Preflight(ctx context.Context, d Document) []provider.Problem {
-	var problems []provider.Problem
-	if _, err := loadbalancer.Find(ctx); err != nil {
-		problems = append(problems, problem(err))
-	}
+	problems := append(chosen(ctx, d.Balancer.Mode), exposed(d.Balancer)...)
 	var denied []string
 	absent := map[netip.Addr]bool{}
 	for _, p := range ports(d) {
@@ -57,6 +55,33 @@ func Preflight(ctx context.Context, d Document) []provider.Problem {
 		}
 	}
 	return append(problems, unprivileged(denied)...)
+}
+
+// chosen tells which balancer serves instead of the one that is not there.
+func chosen(ctx context.Context, mode loadbalancer.Mode) []provider.Problem {
+	_, note, err := loadbalancer.Choose(ctx, mode)
+	switch {
+	case err != nil:
+		return []provider.Problem{problem(err)}
+	case note != "":
+		return []provider.Problem{{What: note}}
+	}
+	return nil
+}
+
+// exposed warns of machine configs on an address that is not of the network
+// they are for: its machines come from elsewhere then, and so may others.
+func exposed(c loadbalancer.Config) []provider.Problem {
+	for _, f := range c.Frontends {
+		inside := func(p netip.Prefix) bool { return p.Contains(f.Bind.Addr()) }
+		if f.Check == loadbalancer.CheckMachine && !slices.ContainsFunc(f.Allow, inside) {
+			return []provider.Problem{{
+				What: fmt.Sprintf("the services address %s is outside of the machine network: port %d, which hands out secrets, listens where others are", f.Bind.Addr(), f.Bind.Port()),
+				Hint: "give the services an address of the machine network; clients from elsewhere get a reset in any case",
+			}}
+		}
+	}
+	return nil
 }
 
 func problem(err error) provider.Problem {

@@ -1,6 +1,7 @@
 package services
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,21 +24,24 @@ type ServeOptions struct {
 	Owner    string    // full cluster name; documents of another are kept out
 	Log      io.Writer // a line for each thing that happens; nil: none
 	Ready    func()    // called once everything is served; may be nil
+	Alive    func()    // called about once a second while it serves; may be nil
 }
 
 // A server is one running Serve.
 type server struct {
 	o       ServeOptions
 	dns     *dnsserver.Server
-	proxy   *loadbalancer.Proxy
 	started time.Time
 	stop    context.CancelFunc
-	seen    os.FileInfo // of the document looked at last; nil: there was none
 
-	mu      sync.Mutex // guards what follows
-	current Document
-	refused uint64 // serial of the document kept out last, 0: none
-	fault   error  // why the file at hand is not what is served
+	changing sync.Mutex  // one change at a time; guards what follows
+	seen     os.FileInfo // of the document looked at last; nil: there was none
+
+	mu       sync.Mutex // guards what follows
+	current  Document
+	balancer loadbalancer.Balancer
+	refused  uint64 // serial of the document kept out last, 0: none
+	fault    error  // why the file at hand is not what is served
 }
 
 // Serve runs DNS and load balancer as the document says, and follows it, until
@@ -86,19 +90,39 @@ func (s *server) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	binary, err := loadbalancer.Find(ctx)
-	if err != nil {
-		return err
-	}
 	if err := s.dns.Set(d.DNS); err != nil {
 		return err
 	}
-	s.proxy, err = loadbalancer.Start(ctx, loadbalancer.Options{Binary: binary, RunDir: s.o.RunDir, Label: s.o.Owner}, d.Balancer)
-	if err != nil {
+	if err := s.balance(ctx, d.Balancer); err != nil {
 		return err
 	}
 	s.settle(d)
 	return nil
+}
+
+// balance starts the balancer that c asks for.
+func (s *server) balance(ctx context.Context, c loadbalancer.Config) error {
+	b, note, err := loadbalancer.Run(ctx, loadbalancer.Options{RunDir: s.o.RunDir, Label: s.o.Owner}, c)
+	if err != nil {
+		return err
+	}
+	if note != "" {
+		s.log("%s", note)
+	}
+	if p, ok := b.(*loadbalancer.Proxy); ok && p.Adopted() {
+		s.log("took over the %s that was running", b.Name())
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.balancer = b
+	return nil
+}
+
+// balancing is the balancer that runs.
+func (s *server) balancing() loadbalancer.Balancer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.balancer
 }
 
 // run serves until ctx ends.
@@ -110,6 +134,7 @@ func (s *server) run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { s.dns.Serve(ctx) })
 	wg.Go(func() { s.control(ctx, control) })
+	wg.Go(func() { s.watchHealth(ctx) })
 	if s.o.Ready != nil {
 		s.o.Ready()
 	}
@@ -120,7 +145,7 @@ func (s *server) run(ctx context.Context) error {
 
 func (s *server) end() error {
 	s.dns.Close()
-	err := s.proxy.Stop(context.Background())
+	err := s.balancing().Stop(context.Background())
 	s.log("stopped")
 	return err
 }
@@ -140,6 +165,9 @@ func (s *server) follow(ctx context.Context) {
 			return
 		case <-changes:
 		case <-tick.C:
+			if s.o.Alive != nil {
+				s.o.Alive()
+			}
 		}
 		s.refresh(ctx)
 	}
@@ -147,6 +175,8 @@ func (s *server) follow(ctx context.Context) {
 
 // refresh serves the document if it is another file than the one seen last.
 func (s *server) refresh(ctx context.Context) {
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	info, err := os.Stat(s.o.Document)
 	if err != nil {
 		s.seen = nil
@@ -198,13 +228,36 @@ func (s *server) read() (Document, error) {
 
 // apply serves all of d, or goes on as before.
 func (s *server) apply(ctx context.Context, d Document) error {
-	if err := s.proxy.Apply(ctx, d.Balancer); err != nil {
+	if err := s.rebalance(ctx, d.Balancer); err != nil {
 		return err
 	}
 	if err := s.dns.Set(d.DNS); err != nil {
-		return errors.Join(err, s.proxy.Apply(ctx, s.current.Balancer))
+		return errors.Join(err, s.rebalance(ctx, s.current.Balancer))
 	}
 	return nil
+}
+
+// rebalance has the balancer do what c says. Another mode is another balancer,
+// for which the one before it must make room: that alone cuts connections.
+func (s *server) rebalance(ctx context.Context, c loadbalancer.Config) error {
+	before, b := s.current.Balancer, s.balancing()
+	if cmp.Or(c.Mode, loadbalancer.ModeAuto) == cmp.Or(before.Mode, loadbalancer.ModeAuto) {
+		return b.Apply(ctx, c)
+	}
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	if _, _, err := loadbalancer.Choose(ctx, c.Mode); err != nil {
+		return err
+	}
+	if err := b.Stop(ctx); err != nil {
+		return err
+	}
+	err := s.balance(ctx, c)
+	if err != nil {
+		err = errors.Join(err, s.balance(context.WithoutCancel(ctx), before))
+	}
+	return err
 }
 
 // settle notes that d is what is served.

@@ -290,8 +290,89 @@ func TestMetricsAreOpenMetrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, want := range []string{`slipway_dns_queries_total{proto="udp"} 0`, `slipway_lb_server_up{frontend="api",server="control-0"} `, `slipway_lb_frontend_refused_total{frontend="machine-config"} `} {
+		if !strings.Contains(string(text), "\n"+want) {
+			t.Errorf("no %s in\n%s", want, text)
+		}
+	}
+	if n := strings.Count(string(text), "# EOF"); n != 1 {
+		t.Errorf("it ends %d times", n)
+	}
 	if kind := resp.Header.Get("Content-Type"); !strings.HasPrefix(kind, "application/openmetrics-text") || !strings.HasSuffix(string(text), "# EOF\n") {
 		t.Errorf("type %q, text %s", kind, text)
+	}
+}
+
+// What is sent is served when the answer comes, and followed from then on.
+func TestApplyServesADocument(t *testing.T) {
+	d := local(newOwner())
+	r := startServe(t, d)
+	d = next(d)
+	if err := Apply(t.Context(), r.RunDir, d); err != nil {
+		t.Fatal(err)
+	}
+	if got := lookup(t, d, "more-2."+d.DNS.Zones[0].Name); !strings.HasPrefix(got, "NOERROR") {
+		t.Errorf("got %s", got)
+	}
+	if kept, err := Read(r.Document); err != nil || kept.Serial != d.Serial {
+		t.Errorf("the file has serial %d, %v", kept.Serial, err)
+	}
+	bad, foreign := next(d), next(d)
+	bad.DNS.Zones[0].Serial = 0
+	foreign.Owner = owner
+	for want, d := range map[string]Document{"serial": bad, "is of " + owner: foreign} {
+		if err := Apply(t.Context(), r.RunDir, d); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "slipway serve keeps the document out: ") {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+	if kept, err := Read(r.Document); err != nil || kept.Serial != d.Serial {
+		t.Errorf("the file has serial %d, %v", kept.Serial, err)
+	}
+	if st, err := Ask(t.Context(), r.RunDir); err != nil || st.Serial != d.Serial || st.Error != "" {
+		t.Errorf("%+v, %v", st, err)
+	}
+}
+
+// A document may ask for another balancer at any time.
+func TestServeChangesTheBalancer(t *testing.T) {
+	d := local(newOwner())
+	d.Balancer.Mode = loadbalancer.ModeEmbedded
+	r := startServe(t, d)
+	for _, mode := range []loadbalancer.Mode{loadbalancer.ModeEmbedded, loadbalancer.ModeHAProxy, loadbalancer.ModeEmbedded} {
+		d = next(d)
+		d.Balancer.Mode = mode
+		if err := Apply(t.Context(), r.RunDir, d); err != nil {
+			t.Fatal(err)
+		}
+		st, err := Ask(t.Context(), r.RunDir)
+		if err != nil || !strings.HasPrefix(st.Balancer.Name, string(mode)) || len(st.Balancer.Frontends) != 4 {
+			t.Errorf("%+v, %v; want %s", st.Balancer, err, mode)
+		}
+		conn, err := net.Dial("tcp", d.Balancer.Frontends[0].Bind.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+	}
+	if found, err := loadbalancer.Running(d.Owner); err != nil || len(found) > 0 {
+		t.Errorf("haproxy is left: %v, %v", found, err)
+	}
+}
+
+func TestHealthIsTold(t *testing.T) {
+	var out strings.Builder
+	s := &server{o: ServeOptions{Log: &out}}
+	seen := map[string]loadbalancer.Server{}
+	at := time.Unix(1000, 0)
+	m := loadbalancer.Server{Frontend: "api", Name: "control-0", Up: true, Since: at, Check: "L7OK 200"}
+	s.tellHealth(seen, []loadbalancer.Server{m})
+	m.Up, m.Since, m.Check = false, at.Add(time.Minute), "L7STS 500"
+	s.tellHealth(seen, []loadbalancer.Server{m})
+	s.tellHealth(seen, []loadbalancer.Server{m, {Frontend: "api", Name: "control-1", Check: "L4TOUT"}})
+	_, lines, _ := strings.Cut(out.String(), " ")
+	want := "api/control-0 is down, after 1m0s up: L7STS 500"
+	if !strings.HasPrefix(lines, want+"\n") || strings.Count(out.String(), "\n") != 2 || !strings.HasSuffix(out.String(), "api/control-1 is down: L4TOUT\n") {
+		t.Errorf("got %q, want %s", out.String(), want)
 	}
 }
 

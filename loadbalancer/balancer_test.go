@@ -1,0 +1,76 @@
+package loadbalancer
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// install makes a shell script the only haproxy of this test.
+func install(t *testing.T, script string) {
+	t.Helper()
+	before := binaries
+	t.Cleanup(func() { binaries = before })
+	binaries = []string{filepath.Join(t.TempDir(), "haproxy")}
+	if script == "" {
+		return
+	}
+	if err := os.WriteFile(binaries[0], []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestModeChoosesTheBalancer(t *testing.T) {
+	tests := []struct {
+		name, haproxy string
+		mode          Mode
+		is            string // the balancer; "": an error
+		note          string
+	}{
+		{"haproxy is there", "echo HAProxy version 2.8.1", "", "haproxy", ""},
+		{"haproxy is there, not wanted", "echo HAProxy version 2.8.1", ModeEmbedded, "embedded", ""},
+		{"no haproxy", "", ModeAuto, "embedded", "haproxy is not installed: the embedded load balancer serves (apt-get install haproxy)"},
+		{"no haproxy, none wanted", "", ModeEmbedded, "embedded", ""},
+		{"no haproxy, no other will do", "", ModeHAProxy, "", ""},
+		{"haproxy too old", "echo HA-Proxy version 2.2.9", "", "embedded", "haproxy 2.2.9 is older than 2.4.0: the embedded load balancer serves (apt-get install haproxy)"},
+		{"haproxy too old, no other will do", "echo HA-Proxy version 2.2.9", ModeHAProxy, "", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			install(t, tt.haproxy)
+			binary, note, err := Choose(t.Context(), tt.mode)
+			is := "embedded"
+			if binary != nil {
+				is = "haproxy"
+			}
+			if err != nil {
+				is = ""
+			}
+			if is != tt.is || note != tt.note {
+				t.Errorf("got %q, %q, %v; want %q, %q", is, note, err, tt.is, tt.note)
+			}
+		})
+	}
+}
+
+// A haproxy that does not work is worse than none, unless no other will do.
+func TestRunFallsBack(t *testing.T) {
+	install(t, `[ "$1" = -v ] && echo HAProxy version 2.8.1 && exit; echo "[ALERT] broken"; exit 1`)
+	_, c := threeNodes(t)
+	o := Options{RunDir: t.TempDir()}
+	b, note, err := Run(t.Context(), o, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.Name() != "embedded" || !strings.Contains(note, "haproxy does not work here, the embedded load balancer serves: ") || !strings.Contains(note, "[ALERT] broken") {
+		t.Errorf("%s, %s", b.Name(), note)
+	}
+	if err := b.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+	c.Mode = ModeHAProxy
+	if _, _, err := Run(t.Context(), o, c); err == nil || !strings.Contains(err.Error(), "broken") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,408 @@
+package loadbalancer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// An embeddedLab is an Embedded with three API servers behind it.
+type embeddedLab struct {
+	lab
+	e *Embedded
+}
+
+func startEmbeddedLab(t testing.TB) *embeddedLab {
+	t.Helper()
+	l := &embeddedLab{lab: lab{front: ""}}
+	l.nodes, l.config = threeNodes(t)
+	l.front = l.config.Frontends[0].Bind.String()
+	e, err := StartEmbedded(t.Context(), l.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.e = e
+	t.Cleanup(func() { e.Stop(context.Background()) })
+	return l
+}
+
+func (l *embeddedLab) stats(t *testing.T) Stats {
+	t.Helper()
+	st, err := l.e.Stats(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return st
+}
+
+func (l *embeddedLab) wait(t *testing.T, d time.Duration, name string, up bool) Server {
+	t.Helper()
+	var found Server
+	eventually(t, d, func() error {
+		for _, s := range l.stats(t).Servers {
+			if s.Name == name && s.Up == up && s.Check != "" {
+				found = s
+				return nil
+			}
+		}
+		return fmt.Errorf("%s is not up=%t: %+v", name, up, l.stats(t).Servers)
+	})
+	return found
+}
+
+func TestEmbeddedLeavesTheDeadOut(t *testing.T) {
+	l := startEmbeddedLab(t)
+	l.nodes[1].kill()
+	failed := 0
+	eventually(t, time.Second, func() error {
+		if _, err := l.get(); err != nil {
+			failed++
+		}
+		if s := l.stats(t).Servers[1]; s.Up {
+			return fmt.Errorf("still up: %+v", s)
+		}
+		return nil
+	})
+	if failed > 0 {
+		t.Errorf("%d connections failed: others take them", failed)
+	}
+	if s := l.stats(t).Servers[1]; s.State != "DOWN" || !strings.Contains(s.Check, "connection refused") || s.Errors < 3 {
+		t.Errorf("got %+v", s)
+	}
+	l.nodes[1].serve(t)
+	if s := l.wait(t, 5*time.Second, "control-1", true); s.Check != "L7OK 200" {
+		t.Errorf("got %+v", s)
+	}
+}
+
+// One that says it is not ready has a second to finish its answers.
+func TestEmbeddedLetsAnAnswerFinish(t *testing.T) {
+	l := startEmbeddedLab(t)
+	l.wait(t, 5*time.Second, "control-2", true)
+	var conns []*held
+	for range 3 {
+		conns = append(conns, l.hold(t))
+	}
+	l.nodes[2].status.Store(http.StatusInternalServerError)
+	if s := l.wait(t, 7*time.Second, "control-2", false); s.Check != "L7STS 500" {
+		t.Errorf("got %+v", s)
+	}
+	for range 6 {
+		if who, err := l.get(); err != nil || who == "control-2" {
+			t.Errorf("got %q, %v", who, err)
+		}
+	}
+	cut := 0
+	eventually(t, 3*time.Second, func() error {
+		if n := l.stats(t).Servers[2].Sessions; n > 0 {
+			return fmt.Errorf("%d sessions", n)
+		}
+		return nil
+	})
+	for _, c := range conns {
+		if _, err := c.ask(); err != nil {
+			cut++
+		}
+	}
+	if cut != 1 {
+		t.Errorf("%d sessions cut, want the one of control-2", cut)
+	}
+}
+
+func TestEmbeddedNoticesTheHung(t *testing.T) {
+	l := startEmbeddedLab(t)
+	l.wait(t, 5*time.Second, "control-0", true)
+	l.nodes[0].status.Store(hung)
+	if s := l.wait(t, 9*time.Second, "control-0", false); s.Check != "L7TOUT" {
+		t.Errorf("got %+v", s)
+	}
+}
+
+func TestEmbeddedMembersLeave(t *testing.T) {
+	l := startEmbeddedLab(t)
+	conns := []*held{l.hold(t), l.hold(t), l.hold(t)}
+	c := Config{Frontends: []Frontend{l.config.Frontends[0]}}
+	c.Frontends[0].Members = c.Frontends[0].Members[:2]
+	if err := l.e.Apply(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	for range 6 {
+		if who, err := l.get(); err != nil || who == "control-2" {
+			t.Errorf("got %q, %v", who, err)
+		}
+	}
+	for _, c := range conns {
+		if _, err := c.ask(); err != nil {
+			t.Errorf("a connection was cut: %v", err)
+		}
+	}
+	c.Frontends[0].Members = c.Frontends[0].Members[:1]
+	l.nodes[1].kill()
+	l.wait(t, 5*time.Second, "control-1", false)
+	if err := l.e.Apply(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if st := l.stats(t); len(st.Servers) != 1 || !st.Frontends[0].Up {
+		t.Errorf("%+v", st)
+	}
+}
+
+func TestEmbeddedBootstrapLeavesAtOnce(t *testing.T) {
+	l := startEmbeddedLab(t)
+	c := Config{Frontends: []Frontend{l.config.Frontends[0]}}
+	members := append([]Member{}, c.Frontends[0].Members...)
+	members[0].Role = RoleBootstrap
+	l.nodes[1].kill()
+	l.nodes[2].kill()
+	c.Frontends[0].Members = members
+	if err := l.e.Apply(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	l.wait(t, 7*time.Second, "control-1", false)
+	l.wait(t, 7*time.Second, "control-2", false)
+	l.wait(t, 7*time.Second, "control-0", true)
+	conn := l.hold(t)
+	if who, err := conn.ask(); who != "control-0" {
+		t.Fatalf("got %q, %v", who, err)
+	}
+	c.Frontends[0].Members = members[1:]
+	if err := l.e.Apply(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.ask(); err == nil {
+		t.Error("the session goes on")
+	}
+	if _, err := l.get(); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("with no server: %v, want a reset", err)
+	}
+}
+
+func TestEmbeddedChangesAllOrNothing(t *testing.T) {
+	l := startEmbeddedLab(t)
+	busy, err := net.Listen("tcp", netip.AddrPortFrom(l.config.Frontends[0].Bind.Addr(), 443).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	c := Config{Frontends: append([]Frontend{}, l.config.Frontends...)}
+	c.Frontends[0].Members = c.Frontends[0].Members[:1]
+	c.Frontends = append(c.Frontends, Frontend{
+		Name: "ingress-https", Bind: netip.MustParseAddrPort(busy.Addr().String()), Check: CheckRouter, Members: l.config.Frontends[0].Members,
+	})
+	if err := l.e.Apply(t.Context(), c); !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), "ingress-https") {
+		t.Errorf("got %v", err)
+	}
+	if st := l.stats(t); len(st.Servers) != 3 {
+		t.Errorf("%d servers after a change that failed", len(st.Servers))
+	}
+	busy.Close()
+	if err := l.e.Apply(t.Context(), c); err != nil {
+		t.Errorf("the port is free now: %v", err)
+	}
+	if st := l.stats(t); len(st.Servers) != 4 || len(st.Frontends) != 2 {
+		t.Errorf("%+v", st)
+	}
+}
+
+// Changes of frontends are hitless too: the sockets stay.
+func TestEmbeddedChangesLoseNothing(t *testing.T) {
+	l := startEmbeddedLab(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			for ctx.Err() == nil {
+				if _, err := l.get(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for i := range 50 {
+		c := Config{Frontends: []Frontend{l.config.Frontends[0]}}
+		c.Frontends[0].Allow = []netip.Prefix{netip.PrefixFrom(netip.MustParseAddr("127.0.0.0"), 8-i%2)}
+		c.Frontends[0].Members = c.Frontends[0].Members[:2+i%2]
+		if err := l.e.Apply(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.get(); err != nil {
+			t.Error(err)
+		}
+	}
+	cancel()
+	group.Wait()
+}
+
+// A client keeps its router as long as that is there; the others' clients do
+// not move when one goes.
+func TestSourceChoosesTheRouter(t *testing.T) {
+	f := new(frontend)
+	f.spec.Store(&Frontend{Check: CheckRouter})
+	var all []*server
+	for i := range 4 {
+		up := newHealth(target{check: CheckRouter}, true, func(bool) {})
+		all = append(all, &server{Member: Member{Name: fmt.Sprintf("worker-%d", i)}, health: up})
+	}
+	f.servers.Store(&all)
+	before, load := map[netip.Addr]*server{}, map[*server]int{}
+	for i := range 1000 {
+		client := netip.AddrFrom4([4]byte{192, 0, byte(i >> 8), byte(i)})
+		before[client] = f.pick(client, nil)
+		load[before[client]]++
+	}
+	for s, n := range load {
+		if n < 150 || n > 350 {
+			t.Errorf("%s has %d of 1000 clients", s.Name, n)
+		}
+	}
+	all[1].draining.Store(true)
+	for client, had := range before {
+		if now := f.pick(client, nil); now == all[1] || had != all[1] && now != had {
+			t.Fatalf("%s moved from %s to %s", client, had.Name, now.Name)
+		}
+	}
+}
+
+// pipeServer answers each connection with what do does.
+func pipeServer(t *testing.T, at string, do func(*net.TCPConn)) {
+	t.Helper()
+	l, err := net.Listen("tcp", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	group.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			group.Go(func() { defer c.Close(); do(c.(*net.TCPConn)) })
+		}
+	})
+	t.Cleanup(func() { l.Close(); group.Wait() })
+}
+
+// rawFront is an Embedded with one server that does something.
+func rawFront(t *testing.T, do func(*net.TCPConn)) (*Embedded, *net.TCPConn) {
+	t.Helper()
+	n := uint16(rand.UintN(1 << 16))
+	front, back := netip.AddrPortFrom(loopback(n, 1), 443), netip.AddrPortFrom(loopback(n, 2), 443)
+	pipeServer(t, back.String(), do)
+	e, err := StartEmbedded(t.Context(), Config{Frontends: []Frontend{{Name: "raw", Bind: front, Check: CheckRouter, Members: []Member{{Name: "a", Address: back}}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Stop(context.Background()) })
+	c, err := net.Dial("tcp", front.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return e, c.(*net.TCPConn)
+}
+
+// A client that has said all still gets its answer; bytes are counted.
+func TestEmbeddedPassesHalfCloses(t *testing.T) {
+	e, c := rawFront(t, func(c *net.TCPConn) {
+		b, _ := io.ReadAll(c)
+		c.Write(append(b, '!'))
+	})
+	const size = 3 << 20
+	if _, err := io.WriteString(c, strings.Repeat("x", size)); err != nil {
+		t.Fatal(err)
+	}
+	c.CloseWrite()
+	b, err := io.ReadAll(c)
+	if err != nil || len(b) != size+1 {
+		t.Errorf("%d bytes, %v", len(b), err)
+	}
+	eventually(t, 5*time.Second, func() error {
+		st, err := e.Stats(t.Context())
+		if err == nil && (st.Frontends[0].In != size || st.Frontends[0].Out != size+1 || st.Frontends[0].Sessions != 0 || st.Servers[0].Total != 1) {
+			err = fmt.Errorf("%+v", st)
+		}
+		return err
+	})
+}
+
+// A reset of one side is a reset for the other.
+func TestEmbeddedPassesResets(t *testing.T) {
+	_, c := rawFront(t, func(c *net.TCPConn) {
+		c.Read(make([]byte, 1))
+		c.SetLinger(0)
+	})
+	io.WriteString(c, "x")
+	c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, err := io.ReadAll(c); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A session in which nothing moves ends, and one direction that moves keeps
+// the other.
+func TestSessionEndsWhenIdle(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	pair := func() (a, b *net.TCPConn) {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.(*net.TCPConn), d.(*net.TCPConn)
+	}
+	client, near := pair()
+	far, remote := pair()
+	defer client.Close()
+	defer remote.Close()
+	ended := make(chan struct{})
+	s := &session{client: near, server: far, in: func(int64) {}, out: func(int64) {}, idle: 600 * time.Millisecond}
+	go func() { s.run(); close(ended) }()
+	begun := time.Now()
+	for range 20 {
+		remote.Write([]byte("tick"))
+		io.ReadFull(client, make([]byte, 4))
+		<-time.After(60 * time.Millisecond)
+	}
+	select {
+	case <-ended:
+		t.Errorf("it ended after %s although one side was busy", time.Since(begun))
+	default:
+	}
+	client.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, err := client.Read(make([]byte, 1)); err == nil || errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	<-ended
+}
+
+func TestHealthWordsErrorsAsHAProxyDoes(t *testing.T) {
+	h := newHealth(target{CheckRouter, netip.MustParseAddrPort("127.0.0.1:1")}, true, func(bool) {})
+	if ok, said := h.ask(t.Context()); ok || said != "L4CON connection refused" {
+		t.Errorf("got %t, %q", ok, said)
+	}
+	if got := layer("L7", context.DeadlineExceeded); got != "L7TOUT" {
+		t.Errorf("got %q", got)
+	}
+	if got := layer("L6", errors.New("odd\nline")); got != "L6RSP oddline" {
+		t.Errorf("got %q", got)
+	}
+}

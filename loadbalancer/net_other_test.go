@@ -1,0 +1,5 @@
+//go:build !linux
+
+package loadbalancer
+
+func settle() error { return nil }
