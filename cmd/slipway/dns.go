@@ -16,7 +16,7 @@ func newDNS(a *app) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newDNSServe(a), newDNSRecords(a), newDNSCheck(a), newDNSExport(a), newDNSPush(a))
+	cmd.AddCommand(newDNSServe(a), newDNSRecords(a), newDNSCheck(a), newDNSExport(a), newDNSPush(a), newDNSClient(a))
 	return cmd
 }
 

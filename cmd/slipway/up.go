@@ -67,7 +67,10 @@ func (a *app) up(ctx context.Context, confirm func(plan.Plan) error) error {
 	if json {
 		return view.JSON(a.stdout, result)
 	}
-	return a.handOver(result)
+	if err := a.handOver(result); err != nil {
+		return err
+	}
+	return tellClient(ctx, a.stdout, p)
 }
 
 // confirmation asks a person, or the plan file that was given: the spec is then
