@@ -109,11 +109,11 @@ func fewer(diags hcl.Diagnostics) hcl.Diagnostics {
 	return append(slices.Clone(diags[:maxSyntax]), more)
 }
 
-// sentence makes an error the sentence of a diagnostic.
-func sentence(err error) string {
+// sentence makes an error on a file, named by flag, that of a diagnostic.
+func sentence(err error, flag string) string {
 	var missing *fs.PathError
 	if errors.As(err, &missing) && errors.Is(err, fs.ErrNotExist) {
-		return "There is no file " + missing.Path + ". Write one, or name another with -f FILE."
+		return "There is no file " + missing.Path + ". Write one, or name another with " + flag + " FILE."
 	}
 	text := err.Error()
 	return strings.ToUpper(text[:1]) + text[1:] + "."

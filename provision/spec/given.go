@@ -56,7 +56,7 @@ func (l *loader) outside(summary, format string, args ...any) {
 func (l *loader) varFile(path string, names []string) {
 	text, err := l.read(path)
 	if err != nil {
-		l.outside("Cannot read the variables", "%s", sentence(err))
+		l.outside("Cannot read the variables", "%s", sentence(err, "--var-file"))
 		return
 	}
 	file, diags := parseText(path, text)

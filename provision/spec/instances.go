@@ -114,7 +114,7 @@ func (l *loader) count(raw *rawMachines, lists lists) (int, bool) {
 		return len(lists.addresses), lists.addressesOK
 	case lists.macs != nil || raw.MACs != nil && !lists.macsOK:
 		return len(lists.macs), lists.macsOK
-	case raw.Addresses != nil && !lists.addressesOK:
+	case raw.Addresses != nil && !varies(raw.Addresses) && !lists.addressesOK:
 		return 0, false
 	}
 	l.missing(nil, raw.Range, "count", "3")

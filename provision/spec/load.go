@@ -95,7 +95,7 @@ func newLoader(opts Options) *loader {
 func (l *loader) parse(path string) hcl.Body {
 	text, err := l.read(path)
 	if err != nil {
-		l.diags = append(l.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Cannot read the spec", Detail: sentence(err)})
+		l.diags = append(l.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Cannot read the spec", Detail: sentence(err, "-f")})
 		return hcl.EmptyBody()
 	}
 	name := path

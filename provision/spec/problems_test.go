@@ -204,6 +204,9 @@ var problems = []struct {
 	{"addresses by DHCP among static ones", []edit{{`{ count = 2 }`, "{\n    count     = 2\n    addresses = [\"dhcp\", \"192.0.2.204\"]\n  }"}}, []string{
 		`16,18-24: Mixed addresses: The nodes of a block have all their addresses by DHCP, or none. Write addresses = "dhcp", and static ones in a block of their own.`,
 	}},
+	{"addresses of an unknown number of nodes", []edit{{`{ count = 2 }`, `{ addresses = "192.0.2.2${count.index}" }`}}, []string{
+		`14,3-20: Missing argument: "count" is required. Write count = 3 in this block.`,
+	}},
 	{"more nodes than free addresses", []edit{{`192.0.2.210`, `192.0.2.250`}}, []string{
 		`14,3-20: Not enough addresses: machines "worker" needs 2 addresses, and 192.0.2.0/24 has 1 free after 192.0.2.250. Write addresses = "192.0.2.201-203" in this block.`,
 	}},
