@@ -246,6 +246,7 @@ func (d *datacentre) checkStrictness(t *testing.T, api *http.Client) {
 		}
 	}
 	d.checkPages(t, api)
+	d.checkPatches(t, api)
 	request, err := http.NewRequest(http.MethodGet, apiURL+"/api/v1/nodes", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -258,6 +259,36 @@ func (d *datacentre) checkStrictness(t *testing.T, api *http.Client) {
 	reply.Body.Close()
 	if reply.StatusCode != http.StatusUnauthorized {
 		t.Errorf("wrong token: %s", reply.Status)
+	}
+}
+
+func (d *datacentre) checkPatches(t *testing.T, api *http.Client) {
+	node := apiURL + "/api/v1/nodes/" + d.hosts[0].name
+	for _, test := range []struct {
+		name, url, kind, body string
+		code                  int
+		want                  string
+	}{
+		{"a label more", node, "application/merge-patch+json", `{"metadata":{"labels":{"example.net/rack":"a"}}}`, 200, `"example.net/rack":"a"`},
+		{"the others stay", node, "application/merge-patch+json", `{"metadata":{"labels":{"example.net/rack":null}}}`, 200, `"labels":{"kubernetes.io/arch":"amd64"`},
+		{"a type that is none", node, "application/json", `{}`, 415, "application/merge-patch+json"},
+		{"what is not simulated", node, "application/merge-patch+json", `{"spec":{"unschedulable":true}}`, 400, "labels and annotations alone are simulated"},
+		{"unknown node", apiURL + "/api/v1/nodes/nope", "application/merge-patch+json", `{}`, 404, `nodes \"nope\" not found`},
+	} {
+		request, err := http.NewRequest(http.MethodPatch, test.url, strings.NewReader(test.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Content-Type", test.kind)
+		reply, err := api.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(reply.Body)
+		reply.Body.Close()
+		if err != nil || reply.StatusCode != test.code || !strings.Contains(string(body), test.want) {
+			t.Errorf("%s: %d %s, %v", test.name, reply.StatusCode, body, err)
+		}
 	}
 }
 

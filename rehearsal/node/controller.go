@@ -27,12 +27,26 @@ func (i *installed) runController(ctx context.Context) {
 	}
 }
 
-// report tells the installer service how the cluster gets on, and in the end
-// that it is complete.
+// report tells the installer service how the cluster gets on, and that it is
+// complete. It is at its end once no host is left to report.
 func (c *cluster) report(ctx context.Context, s *service) error {
-	if err := c.reportHosts(ctx, s); err != nil {
+	left, err := c.reportHosts(ctx, s)
+	if err != nil {
 		return err
 	}
+	if !c.reported() {
+		if err := c.reportCompletion(ctx, s); err != nil {
+			return err
+		}
+	}
+	if left == 0 && c.reported() {
+		c.setCompleted()
+	}
+	return nil
+}
+
+// reportCompletion ends the finalizing when all that is monitored is available.
+func (c *cluster) reportCompletion(ctx context.Context, s *service) error {
 	done, err := c.reportOperators(ctx, s)
 	if err != nil || !done {
 		return err
@@ -45,7 +59,7 @@ func (c *cluster) report(ctx context.Context, s *service) error {
 	if err := s.call(ctx, http.MethodPost, c.path("/actions/complete-installation"), map[string]any{"is_success": true, "error_info": ""}, nil); err != nil {
 		return err
 	}
-	c.setCompleted()
+	c.setReported()
 	return nil
 }
 
@@ -54,6 +68,7 @@ func (c *cluster) path(rest string) string { return "/clusters/" + c.bundle.Clus
 // A reportedHost is a host as the service lists it.
 type reportedHost struct {
 	ID       string   `json:"id"`
+	Status   string   `json:"status"`
 	Stages   []string `json:"progress_stages"`
 	Progress struct {
 		Stage string `json:"current_stage"`
@@ -61,24 +76,25 @@ type reportedHost struct {
 }
 
 // reportHosts moves hosts that have left their live system through the stages
-// that only the cluster can see.
-func (c *cluster) reportHosts(ctx context.Context, s *service) error {
+// that only the cluster can see. It returns how many are still on their way.
+func (c *cluster) reportHosts(ctx context.Context, s *service) (left int, err error) {
 	var hosts []reportedHost
 	if err := s.call(ctx, http.MethodGet, "/infra-envs/"+s.InfraEnvID+"/hosts", nil, &hosts); err != nil {
-		return err
+		return 0, err
 	}
 	for _, h := range hosts {
 		m, err := c.bundle.member(h.ID)
-		if err != nil {
+		if err != nil || h.Status == "installed" || h.Status == "error" {
 			continue
 		}
+		left++
 		for _, stage := range c.stagesOf(m, h) {
 			if err := s.progress(ctx, h.ID, stage, ""); err != nil {
-				return fmt.Errorf("host %s: %w", m.Hostname, err)
+				return left, fmt.Errorf("host %s: %w", m.Hostname, err)
 			}
 		}
 	}
-	return nil
+	return left, nil
 }
 
 // stagesOf lists the stages that a host has reached and not reported.

@@ -172,6 +172,37 @@ func TestSingleNodeCluster(t *testing.T) {
 	}
 }
 
+// Operators do not wait for every worker; the installation does.
+func TestWorkerThatIsLateIsReported(t *testing.T) {
+	d := newDatacentre(t, 3, 3)
+	d.balance(6443, "192.0.2.201", "192.0.2.202", "192.0.2.203")
+	d.balance(22623, "192.0.2.201", "192.0.2.202", "192.0.2.203")
+	d.register(3)
+	d.powerOn()
+	d.discover()
+	d.awaitCluster("ready")
+	d.call("POST", "/clusters/"+d.clusterID+"/actions/install", nil, nil)
+	late := d.hosts[5]
+	eventually(t, 30*time.Second, "the worker reboots", func() bool { return d.listed()[late.hw.UUID.String()].Progress.Stage == "Rebooting" })
+	late.PowerOff()
+	eventually(t, 30*time.Second, "operators are available", func() bool {
+		var c struct {
+			Progress struct {
+				Finalizing string `json:"finalizing_stage"`
+			}
+		}
+		d.call("GET", "/clusters/"+d.clusterID, nil, &c)
+		return c.Progress.Finalizing == "Done"
+	})
+	if err := late.PowerOn(d.iso); err != nil {
+		t.Fatal(err)
+	}
+	d.awaitCluster("installed")
+	if _, info := d.cluster(); info != "Cluster is installed" {
+		t.Errorf("status info: %s", info)
+	}
+}
+
 func TestWrongBootOrderIsReportedAndHealsByItself(t *testing.T) {
 	d := newDatacentre(t, 3, 0)
 	wrong := d.hosts[0]

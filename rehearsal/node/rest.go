@@ -16,7 +16,7 @@ import (
 
 // A query is what a request to the API asks for.
 type query struct {
-	verb            string // get, list, create, update, delete
+	verb            string // get, list, create, update, patch, delete
 	resource        *resource
 	namespace, name string
 	sub             string // status, approval
@@ -90,6 +90,8 @@ func (c *cluster) rest(r *http.Request) (code int, body any, err error) {
 		return c.createRequest(u, r)
 	case q.verb == "update" && q.sub == "approval" && q.resource == requests:
 		return c.decideRequest(q, r)
+	case q.verb == "patch" && q.sub == "" && q.resource == nodes:
+		return c.patchNode(u, q, r)
 	}
 	return 0, nil, failure(http.StatusMethodNotAllowed, "MethodNotAllowed", "the server does not allow this method on the requested resource").about(q.resource, q.name)
 }

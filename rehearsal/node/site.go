@@ -90,7 +90,8 @@ type cluster struct {
 	fetched   map[string]bool // host ids whose ignition was served
 	routers   map[string]bool // host ids that a router is scheduled on -> it runs
 	bootstrap bool            // the temporary control plane is done
-	complete  bool            // the installation is
+	told      bool            // the installer, that all of the cluster is available
+	complete  bool            // the installation is, for all hosts
 }
 
 var errQuorum = errors.New("etcdserver: request timed out")
@@ -199,6 +200,19 @@ func (c *cluster) hasFetched(id string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.fetched[id]
+}
+
+// reported reports whether the installer knows that the cluster is available.
+func (c *cluster) reported() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.told
+}
+
+func (c *cluster) setReported() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.told = true
 }
 
 // completed reports whether the installation is complete; with it ends the
