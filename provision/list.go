@@ -29,10 +29,11 @@ type Listed struct {
 	Name    string        `json:"name"` // full name
 	State   string        `json:"state"`
 	Created time.Time     `json:"created,omitzero"`
-	Ready   time.Time     `json:"ready,omitzero"` // when `up` last ended well
-	Nodes   int           `json:"nodes"`          // that have a machine
-	Step    string        `json:"step,omitempty"` // the last one
-	Last    time.Time     `json:"last,omitzero"`  // its time
+	Ready   time.Time     `json:"ready,omitzero"`   // when `up` last ended well
+	Expires time.Time     `json:"expires,omitzero"` // when `down --expired` may remove it
+	Nodes   int           `json:"nodes"`            // that have a machine
+	Step    string        `json:"step,omitempty"`   // the last one
+	Last    time.Time     `json:"last,omitzero"`    // its time
 	Holder  *state.Holder `json:"holder,omitempty"`
 	Problem string        `json:"problem,omitempty"` // why it is broken
 	Dir     string        `json:"dir"`
@@ -72,7 +73,7 @@ func listed(ctx context.Context, store *filestore.Store, name string) Listed {
 }
 
 func (l *Listed) describe(doc state.Document) {
-	l.Created, l.Ready, l.Nodes, l.State = doc.Created, doc.Ready, len(doc.Machines), ListedMaking
+	l.Created, l.Ready, l.Expires, l.Nodes, l.State = doc.Created, doc.Ready, doc.Expires, len(doc.Machines), ListedMaking
 	if !doc.Ready.IsZero() {
 		l.State = ListedReady
 	}

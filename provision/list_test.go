@@ -77,6 +77,14 @@ func TestListOfNothingIsEmpty(t *testing.T) {
 	}
 }
 
+func TestListSaysWhenAClusterEnds(t *testing.T) {
+	home, at := t.TempDir(), time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+	recorded(t, home, "a.lab.test", state.Record{Kind: state.Created, Cluster: "a.lab.test", ID: "1"}, state.Record{Kind: state.Renewed, Expires: at})
+	if l := listOne(t, home); !l.Expires.Equal(at) {
+		t.Errorf("ends %v, want %v", l.Expires, at)
+	}
+}
+
 // A lock file outlives its holder; only a lock that is held counts. To look
 // takes nobody's cluster.
 func TestListNamesTheHolderWhileThereIsOne(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -56,9 +57,9 @@ func (a *app) list(ctx context.Context) error {
 func (a *app) tableOf(all []provision.Listed) error {
 	var rows [][]string
 	for _, l := range all {
-		rows = append(rows, []string{l.Name, l.State, strconv.Itoa(l.Nodes), when(l.Created), lastStep(l), holding(l)})
+		rows = append(rows, []string{l.Name, l.State, strconv.Itoa(l.Nodes), when(l.Created), expiry(l), lastStep(l), holding(l)})
 	}
-	if err := view.Table(a.stdout, []string{"name", "state", "nodes", "created", "last step", "held by"}, rows); err != nil {
+	if err := view.Table(a.stdout, []string{"name", "state", "nodes", "created", "expires", "last step", "held by"}, rows); err != nil {
 		return err
 	}
 	for _, l := range all {
@@ -75,6 +76,15 @@ func when(t time.Time) string {
 		return "-"
 	}
 	return t.Local().Format("2006-01-02 15:04")
+}
+
+// expiry says how long the cluster is meant to live, or for how long it is
+// overdue.
+func expiry(l provision.Listed) string {
+	if l.Expires.IsZero() {
+		return "-"
+	}
+	return strings.TrimPrefix(provision.Expiry(l.Expires, time.Now()), "expires ")
 }
 
 func lastStep(l provision.Listed) string {

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -99,9 +100,9 @@ func report(w io.Writer, err error) {
 	case err == nil, errors.As(err, &e) && e.err == nil:
 	case errors.As(err, &preflight):
 		for _, p := range preflight.Problems {
-			tell(w, "preflight: "+p.What, p.Hint)
+			tell(w, "preflight: "+p.What, cmp.Or(p.Hint, adviceFor(p.Err)))
 		}
 	default:
-		tell(w, err.Error(), provision.Hint(err))
+		tell(w, err.Error(), adviceFor(err))
 	}
 }
