@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/slipway-project/slipway/internal/hint"
 	"github.com/slipway-project/slipway/provision/provider"
 )
@@ -55,10 +57,10 @@ func (p *Provider) landscape(ctx context.Context, m provider.Machine) (land land
 		return land, nil
 	}
 	land.seen = time.Now()
-	if land.nodes, err = p.placeable(ctx); err == nil {
-		land.guests, err = p.guests(ctx)
-	}
-	if err == nil {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) { land.nodes, err = p.placeable(ctx); return err })
+	group.Go(func() (err error) { land.guests, err = p.guests(ctx); return err })
+	if err = group.Wait(); err == nil {
 		p.mu.Lock()
 		p.land = land
 		p.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/slipway-project/slipway/provision/provider"
 )
@@ -42,7 +43,7 @@ func (p *Provider) Ensure(ctx context.Context, m provider.Machine) (provider.Mac
 
 // create sends the call, waits for its task and looks at the result.
 func (p *Provider) create(ctx context.Context, m provider.Machine, params map[string]any) (vm, error) {
-	err := p.api.patiently(ctx, m.Place, func() error {
+	err := p.api.patiently(ctx, m.Place+" disks", func() error {
 		handle, err := p.api.post(ctx, "/nodes/"+m.Place+"/qemu", params)
 		if err != nil {
 			return err
@@ -62,15 +63,24 @@ func (p *Provider) create(ctx context.Context, m provider.Machine, params map[st
 	return v, err
 }
 
-// created reads what has been made: the task may have ended well, and the
-// machine be another than was asked for.
-func (p *Provider) created(ctx context.Context, m provider.Machine) (vm, error) {
+// created reads what has been made, for the task may have ended well and the
+// machine be another than was asked for. Tags are set meanwhile: the task was
+// of our own making, and so is the machine.
+func (p *Provider) created(ctx context.Context, m provider.Machine) (v vm, err error) {
 	vmid, _ := strconv.Atoi(m.ID) // createParams has read it
-	v, err := p.read(ctx, m.Place, vmid)
-	if err == nil && v.belongsTo(m) {
-		return v, nil
+	var tagged bool
+	var tagging sync.WaitGroup
+	tagging.Go(func() { tagged = p.setTags(ctx, vm{id: vmid, node: m.Place}, m.Tags) })
+	v, err = p.read(ctx, m.Place, vmid)
+	tagging.Wait()
+	if err != nil || !v.belongsTo(m) {
+		return p.look(ctx, m)
 	}
-	return p.look(ctx, m)
+	if tagged {
+		v.config["tags"] = text(tags(m.Tags))
+	}
+	p.recent.keep(v)
+	return v, nil
 }
 
 // lookAfterCreation waits for a creation of ours under that VMID, which may
@@ -146,32 +156,39 @@ func (p *Provider) awaitCreation(ctx context.Context, m provider.Machine) error 
 	return nil
 }
 
-// settle tags the machine, for people, and describes it. One that was made
-// just now is off: nothing has started it.
+// settle describes the machine. One that was made just now is off: nothing
+// has started it.
 func (p *Provider) settle(ctx context.Context, asked provider.Machine, v vm, made bool) (got provider.Machine, err error) {
-	if err := p.tag(ctx, v, asked.Tags); err != nil {
-		return asked, err
-	}
 	if made {
 		got = v.machine()
 		got.Power = provider.PowerOff
-	} else if got, err = p.describe(ctx, v); err != nil {
+	} else if got, err = p.adopted(ctx, asked, v); err != nil {
 		return got, err
 	}
 	got.Adrift = append(got.Adrift, differences(asked, got)...)
 	return got, nil
 }
 
-// tag sets missing tags. A refusal is no error: a datacenter may restrict
-// tags, and nothing is decided by them.
+func (p *Provider) adopted(ctx context.Context, asked provider.Machine, v vm) (provider.Machine, error) {
+	if err := p.tag(ctx, v, asked.Tags); err != nil {
+		return asked, err
+	}
+	return p.describe(ctx, v)
+}
+
+// tag sets missing tags, which are for people. A refusal is no error: a
+// datacenter may restrict tags, and nothing is decided by them.
 func (p *Provider) tag(ctx context.Context, v vm, asked []string) error {
 	want, have := tags(asked), tagList(v.config["tags"])
 	if !slices.ContainsFunc(tagList(text(want)), func(t string) bool { return !slices.Contains(have, t) }) {
 		return nil
 	}
-	err := p.api.put(ctx, v.path()+"/config", map[string]any{"tags": want})
-	if err == nil {
+	if p.setTags(ctx, v, asked) {
 		v.config["tags"] = text(want)
 	}
 	return context.Cause(ctx)
+}
+
+func (p *Provider) setTags(ctx context.Context, v vm, asked []string) bool {
+	return p.api.put(ctx, v.path()+"/config", map[string]any{"tags": tags(asked)}) == nil
 }

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	firstWindow = 4  // changes at once, of a node nothing is known of
+	firstWindow = 8  // changes at once, of a node nothing is known of
 	lastWindow  = 64 // and of one that bears everything
 )
 

@@ -33,7 +33,6 @@ func TestWindow(t *testing.T) {
 		}
 	}
 	leave(enter(firstWindow), false, 2*firstWindow)
-	leave(enter(8), false, 16)
 	leave(enter(16), true, 8)
 	leave(enter(8), false, 8)
 	leave(enter(2), false, 9)

@@ -26,15 +26,31 @@ func (p *Provider) PowerOff(ctx context.Context, m provider.Machine) error {
 	return p.toPower(ctx, m, provider.PowerOff, p.stop)
 }
 
-func (p *Provider) toPower(ctx context.Context, m provider.Machine, want provider.Power, change func(context.Context, vm) error) error {
-	v, now, err := p.ownedWithPower(ctx, m)
-	if err == nil && now != want {
+// A powerChange brings a machine to a power state. asked says that it was
+// only asked for, and has to be looked after.
+type powerChange func(context.Context, vm) (asked bool, err error)
+
+func (p *Provider) toPower(ctx context.Context, m provider.Machine, want provider.Power, change powerChange) (err error) {
+	v, made := p.recent.get(m)
+	p.recent.forget(v)
+	if made {
 		err = p.drive(ctx, v, want, change)
+	}
+	if !made || vanished(err) { // or moved
+		err = p.lookAndDrive(ctx, m, want, change)
 	}
 	if err != nil {
 		return fmt.Errorf("power %s machine %s: %w", want, m.Name, err)
 	}
 	return nil
+}
+
+func (p *Provider) lookAndDrive(ctx context.Context, m provider.Machine, want provider.Power, change powerChange) error {
+	v, now, err := p.ownedWithPower(ctx, m)
+	if err != nil || now == want {
+		return err
+	}
+	return p.drive(ctx, v, want, change)
 }
 
 // ownedWithPower asks for both at once, and again where m is not where it
@@ -56,9 +72,11 @@ func (p *Provider) ownedWithPower(ctx context.Context, m provider.Machine) (v vm
 	return v, now, err
 }
 
-// drive brings v to a power state and looks whether it is there.
-func (p *Provider) drive(ctx context.Context, v vm, want provider.Power, change func(context.Context, vm) error) error {
-	if err := change(ctx, v); err != nil {
+// drive brings v to a power state, and looks whether it is there unless the
+// task that did it is one that ends well only then.
+func (p *Provider) drive(ctx context.Context, v vm, want provider.Power, change powerChange) error {
+	asked, err := change(ctx, v)
+	if err != nil || !asked {
 		return err
 	}
 	return p.until(ctx, v, want)
@@ -79,35 +97,40 @@ func (p *Provider) until(ctx context.Context, v vm, want provider.Power) error {
 	}
 }
 
-func (p *Provider) start(ctx context.Context, v vm) error {
-	err := p.status(ctx, v, "start", nil)
+func (p *Provider) start(ctx context.Context, v vm) (asked bool, err error) {
+	asked, err = p.status(ctx, v, "start", nil)
 	if errors.Is(err, AlreadyRunning) {
-		return nil
+		return true, nil
 	}
-	return err
+	return asked, err
 }
 
 // stop overrules a shutdown that somebody began and that hangs. Proxmox VE
 // before 8.2 does not know the parameter.
-func (p *Provider) stop(ctx context.Context, v vm) error {
-	err := p.status(ctx, v, "stop", map[string]any{"overrule-shutdown": true})
+func (p *Provider) stop(ctx context.Context, v vm) (asked bool, err error) {
+	asked, err = p.status(ctx, v, "stop", map[string]any{"overrule-shutdown": true})
 	if errors.Is(err, ParamInvalid) {
-		err = p.status(ctx, v, "stop", nil)
+		asked, err = p.status(ctx, v, "stop", nil)
 	}
 	if errors.Is(err, NotRunning) {
-		return nil
+		return true, nil
 	}
-	return err
+	return asked, err
 }
 
-func (p *Provider) status(ctx context.Context, v vm, change string, params map[string]any) error {
-	return p.api.surely(ctx, v.node, func() error {
+// status changes the power. The tasks of HA (hastart, hastop) only file a
+// request, and one with warnings may have left something undone.
+func (p *Provider) status(ctx context.Context, v vm, change string, params map[string]any) (asked bool, err error) {
+	err = p.api.surely(ctx, v.node, func() error {
 		handle, err := p.api.post(ctx, v.path()+"/status/"+change, params)
 		if err != nil {
 			return err
 		}
-		return p.api.finish(ctx, handle, vmTask)
+		ended, err := p.api.complete(ctx, handle, vmTask)
+		asked = ended.kind != "qm"+change || ended.warned
+		return err
 	})
+	return asked, err
 }
 
 // power asks the machine's node: the list of guests may be ten seconds old.

@@ -32,6 +32,7 @@ type Provider struct {
 
 	list    shared[[]guest]
 	running lists // of virtual machines, by node
+	recent  recent
 
 	mu       sync.Mutex
 	allotted map[string]provider.Machine // by full name: chosen by Allocate, perhaps not yet there
@@ -57,6 +58,7 @@ func Open(cfg Config, opts Options) (*Provider, error) {
 	p := &Provider{
 		cfg: cfg, trust: trust, pace: opts.Pace, pool: newTransport(trust),
 		token: firstUse(cfg.tokenOr(opts.Lookup)), allotted: make(map[string]provider.Machine), fresh: make(map[string]bool),
+		recent: recent{pace: opts.Pace},
 	}
 	p.list.fetch = p.askGuests
 	p.api, err = newClient(cfg.Endpoint, p.pool, p.token, opts.Pace)

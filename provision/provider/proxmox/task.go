@@ -34,36 +34,49 @@ func (e *TaskError) Error() string {
 // Unwrap classifies the text, so that errors.Is finds its [Kind].
 func (e *TaskError) Unwrap() error { return newError(0, e.Text, nil) }
 
-// finish waits for the task that a call has begun, having given its handle
-// to the engine's journal. A call that was carried out at once has none.
+// An ending is how a task ended that did not fail.
+type ending struct {
+	kind   string // qmstart; "" when there was no task
+	warned bool
+}
+
+// finish waits for the task that a call has begun. Warnings are a success:
+// callers verify the state they wanted.
 func (c *client) finish(ctx context.Context, handle string, within time.Duration) error {
+	_, err := c.complete(ctx, handle, within)
+	return err
+}
+
+// complete gives the handle of a task to the engine's journal and waits for
+// its end. A call that was carried out at once has none.
+func (c *client) complete(ctx context.Context, handle string, within time.Duration) (ending, error) {
 	if handle == "" {
-		return nil
+		return ending{}, nil
 	}
 	task, err := parseUPID(handle)
 	if err != nil {
-		return err
+		return ending{}, err
 	}
 	if err := provider.Record(ctx, handle); err != nil {
-		return err
+		return ending{}, err
 	}
-	return c.wait(ctx, task, within)
+	exit, err := c.wait(ctx, task, within)
+	return ending{task.kind, exit != "OK"}, err
 }
 
-// wait looks at a task until it has ended. Warnings are a success: callers
-// verify the state they wanted.
-func (c *client) wait(ctx context.Context, task upid, within time.Duration) error {
+// wait looks at a task until it has ended.
+func (c *client) wait(ctx context.Context, task upid, within time.Duration) (exit string, err error) {
 	limit := c.pace.Budget(within)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("task %s still runs after %s", task.text, limit))
 	defer cancel()
-	exit, err := c.watches.at(c, task.node).await(ctx, task)
+	exit, err = c.watches.at(c, task.node).await(ctx, task)
 	switch {
 	case err == nil:
-		return c.verdict(ctx, task, exit)
+		return exit, c.verdict(ctx, task, exit)
 	case ctx.Err() != nil:
-		return err
+		return "", err
 	}
-	return fmt.Errorf("wait for task %s: %w", task.text, err)
+	return "", fmt.Errorf("wait for task %s: %w", task.text, err)
 }
 
 func (c *client) verdict(ctx context.Context, task upid, exit string) error {

@@ -33,11 +33,24 @@ func trayLine(ref string) string {
 }
 
 func (p *Provider) setTray(ctx context.Context, m provider.Machine, ref string) error {
+	v, made := p.recent.get(m)
+	if made {
+		if err := p.changeTray(ctx, m, v, ref); !vanished(err) {
+			return err
+		}
+	}
 	v, err := p.owned(ctx, m)
-	if err != nil || v.media() == ref {
+	if err != nil {
 		return err
 	}
-	err = p.api.surely(ctx, v.node, func() error {
+	return p.changeTray(ctx, m, v, ref)
+}
+
+func (p *Provider) changeTray(ctx context.Context, m provider.Machine, v vm, ref string) error {
+	if v.media() == ref {
+		return nil
+	}
+	err := p.api.surely(ctx, v.node, func() error {
 		return p.api.put(ctx, v.path()+"/config", map[string]any{traySlot: trayLine(ref)})
 	})
 	if err != nil {
@@ -49,6 +62,9 @@ func (p *Provider) setTray(ctx context.Context, m provider.Machine, ref string) 
 	}
 	if now.media() != ref {
 		return fmt.Errorf("the tray of VM %d holds %q still", v.id, now.media())
+	}
+	if now.belongsTo(m) {
+		p.recent.refresh(now)
 	}
 	return nil
 }

@@ -12,8 +12,8 @@ import (
 const (
 	soonest   = 100 * time.Millisecond // between two looks at young tasks
 	latest    = 2 * time.Second        // between two looks at old ones
-	perTask   = 25 * time.Millisecond  // more for each that is looked at together
-	crowded   = time.Second            // at most that much more
+	perTask   = 10 * time.Millisecond  // more for each that is looked at together
+	crowded   = 500 * time.Millisecond // at most that much more
 	blindness = time.Minute            // how long a task may be out of sight
 	listLimit = 1000                   // tasks in one answer
 )
@@ -103,7 +103,7 @@ func (w *watch) pause(tasks map[*watched]bool) time.Duration {
 		age = min(age, time.Since(t.since))
 	}
 	more := min(crowded, time.Duration(max(0, len(all)-1))*perTask)
-	return min(latest, max(soonest, time.Duration(float64(age)*max(1, float64(w.c.pace)))/4)) + more
+	return min(latest, max(soonest, time.Duration(float64(age)*max(1, float64(w.c.pace)))/8)) + more
 }
 
 func (w *watch) look(ctx context.Context, all []*watched) {
