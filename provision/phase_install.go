@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -26,11 +27,15 @@ const (
 )
 
 func (r *run) poll(ctx context.Context) (installer.Progress, error) {
+	return r.pollFor(ctx, r.wantCluster(r.mark(), r.keys))
+}
+
+func (r *run) pollFor(ctx context.Context, want installer.Cluster) (installer.Progress, error) {
 	ref := r.journal.Document().Ref
 	if ref == nil {
 		return installer.Progress{}, errors.New("nothing is registered with the installer")
 	}
-	p, err := r.installer.Poll(ctx, r.wantCluster(r.mark(), r.keys), *ref)
+	p, err := r.installer.Poll(ctx, want, *ref)
 	if err == nil {
 		err = r.learnFromHosts(ctx, p.Hosts)
 	}
@@ -41,16 +46,21 @@ func (r *run) poll(ctx context.Context) (installer.Progress, error) {
 // What was seen before is not new: a host that comes and goes makes no
 // progress.
 func (r *run) watch(ctx context.Context, patience time.Duration, until func(installer.Progress) (bool, error)) error {
+	var last installer.Progress
+	want := r.wantCluster(r.mark(), r.keys)
 	changed, answered, seen := time.Now(), time.Now(), sights{}
 	for {
-		p, err := r.poll(ctx)
+		p, err := r.pollFor(ctx, want)
 		if err == nil {
 			answered = time.Now()
-			if seen.isNew(fmt.Sprint(p)) {
-				changed = answered
-				phase.Progress(ctx)
+			if !reflect.DeepEqual(p, last) {
+				r.tell(p)
+				if seen.isNew(fmt.Sprint(p)) {
+					changed = answered
+					phase.Progress(ctx)
+				}
 			}
-			r.tell(p)
+			last = p
 			if ok, err := until(p); ok || err != nil {
 				return err
 			}
@@ -162,9 +172,8 @@ func (r *run) install(ctx context.Context) error {
 // that has booted its image again.
 func (r *run) attend(ctx context.Context, h installer.HostProgress, wrongBoots map[string]int) error {
 	doc := r.journal.Document()
-	m := doc.Machines[h.Node]
 	if (h.Rebooted || h.WrongBoot || h.Done) && !doc.Ejected[h.Node] {
-		if err := r.provider.Eject(ctx, m); err != nil {
+		if err := r.provider.Eject(ctx, doc.Machines[h.Node]); err != nil {
 			return fmt.Errorf("eject the boot image of %s: %w", h.Node, err)
 		}
 		if err := r.journal.Append(state.Record{Kind: state.Ejected, Node: h.Node}); err != nil {
@@ -178,6 +187,7 @@ func (r *run) attend(ctx context.Context, h installer.HostProgress, wrongBoots m
 		return fmt.Errorf("%s does not boot from its disk: %s", h.Node, h.Info)
 	}
 	r.emit(event.Event{Kind: event.Warning, Node: h.Node, Message: h.Node + " booted its image again instead of its disk: power-cycling it"})
+	m := doc.Machines[h.Node]
 	if err := r.provider.PowerOff(ctx, m); err != nil {
 		return err
 	}

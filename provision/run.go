@@ -43,8 +43,12 @@ func (p *Project) take(ctx context.Context, verb string) (*run, error) {
 	}
 	taken := *p
 	taken.learned = func() map[string]netip.Addr { return journal.Document().Learned }
-	return &run{Project: &taken, journal: journal, found: map[string]provider.Machine{},
-		stages: map[string]string{}, warned: map[string]bool{}}, nil
+	return newRun(&taken, journal), nil
+}
+
+func newRun(p *Project, journal state.Journal) *run {
+	return &run{Project: p, journal: journal, found: map[string]provider.Machine{},
+		stages: map[string]string{}, warned: map[string]bool{}}
 }
 
 // close gives the cluster up. A cluster of which nothing was made leaves no

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/slipway-project/slipway/internal/atomicfile"
 	"github.com/slipway-project/slipway/provision/state"
 )
@@ -45,10 +47,14 @@ func (j *journal) load() error {
 		return err
 	}
 	j.doc = doc
-	if good > compactAt {
-		return j.compact()
+	if good <= compactAt {
+		return nil
 	}
-	return nil
+	err = j.compact()
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		return nil // the long journal is as good, and who opens it may be about to make room
+	}
+	return err
 }
 
 func (j *journal) cut(size int64) error {

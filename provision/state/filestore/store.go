@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/slipway-project/slipway/internal/atomicfile"
+	"github.com/slipway-project/slipway/internal/hint"
 	"github.com/slipway-project/slipway/provision/state"
 )
 
@@ -21,10 +22,13 @@ const (
 )
 
 // A Store keeps each cluster in the directory <home>/clusters/<full name>.
-type Store struct{ home string }
+type Store struct {
+	home  string
+	flock func(fd, how int) error
+}
 
 // New returns a store below home, which is made when it is first needed.
-func New(home string) *Store { return &Store{home} }
+func New(home string) *Store { return &Store{home, unix.Flock} }
 
 // Dir is the directory of one cluster. Other files of the cluster (services
 // document, credentials, boot image) live in it beside the journal.
@@ -33,7 +37,7 @@ func (s *Store) Dir(cluster string) string { return filepath.Join(s.home, "clust
 // Open implements [state.Store].
 func (s *Store) Open(_ context.Context, cluster string, who state.Holder) (state.Journal, error) {
 	dir := s.Dir(cluster)
-	lock, err := acquire(filepath.Join(dir, lockName), cluster, who)
+	lock, err := s.acquire(filepath.Join(dir, lockName), cluster, who)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +80,7 @@ type flock struct {
 	who  state.Holder
 }
 
-func acquire(path, cluster string, who state.Holder) (*flock, error) {
+func (s *Store) acquire(path, cluster string, who state.Holder) (*flock, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("make state directory: %w", err)
 	}
@@ -84,16 +88,16 @@ func acquire(path, cluster string, who state.Holder) (*flock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open lock: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := s.flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		defer f.Close()
 		if !errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("lock %s: %w", path, err)
+			return nil, refused(path, err)
 		}
 		return nil, heldBy(path, cluster)
 	}
 	if !current(f, path) { // a `down` removed it between our open and our lock
 		f.Close()
-		return acquire(path, cluster, who)
+		return s.acquire(path, cluster, who)
 	}
 	l := &flock{file: f, who: who}
 	l.describe("")
@@ -110,14 +114,33 @@ func current(f *os.File, path string) bool {
 	return err == nil && os.SameFile(ours, named)
 }
 
-// heldBy reads who holds the lock. The file may be read in the instant in
-// which it is rewritten: then nobody is named.
+// refused says of a file system that has no locks what to do: network file
+// systems without a lock service are such.
+func refused(path string, err error) error {
+	err = fmt.Errorf("lock %s: %w", path, err)
+	if errors.Is(err, unix.ENOLCK) || errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) {
+		return hint.With(fmt.Errorf("%w: its file system takes no locks, without which two runs could make the same machines", err),
+			"keep the state on a local disk: --home DIR, or SLIPWAY_HOME")
+	}
+	return err
+}
+
+// heldBy reads who holds the lock. Nobody is named when the file is read in
+// the instant in which it is rewritten, or still names a process of this host
+// that is gone: the lock has been taken over from it just now.
 func heldBy(path, cluster string) error {
 	held := &state.HeldError{Cluster: cluster}
-	if data, err := os.ReadFile(path); err == nil {
-		_ = json.Unmarshal(data, &held.Holder)
+	data, err := os.ReadFile(path)
+	if err != nil || json.Unmarshal(data, &held.Holder) != nil || gone(held.Holder) {
+		held.Holder = state.Holder{}
 	}
 	return held
+}
+
+// gone reports whether a holder on this host is no more.
+func gone(h state.Holder) bool {
+	host, err := os.Hostname()
+	return err == nil && h.Host == host && h.PID > 0 && errors.Is(unix.Kill(h.PID, 0), unix.ESRCH)
 }
 
 // describe writes who holds the lock and what they do. It informs people
