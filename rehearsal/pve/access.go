@@ -112,7 +112,7 @@ func (a *accounts) add(who string, acls ...ACL) error {
 // on returns the roles that who has on p, and whether they propagate:
 // those of the nearest path that says anything about p.
 func (a *accounts) on(who, p string) map[string]bool {
-	found := map[string]bool{}
+	var found map[string]bool
 	for at := p; ; at = path.Dir(at) {
 		if found = a.at(who, at, at == p); len(found) > 0 || at == "/" {
 			break

@@ -9,9 +9,6 @@ import (
 	"time"
 )
 
-var networkParams = schema{"node": nodeParam, "type": text.opt().of("bridge", "bond", "eth", "alias", "vlan",
-	"OVSBridge", "OVSBond", "OVSPort", "OVSIntPort", "vnet", "any_bridge", "any_local_bridge")}
-
 func getVersion(c *call) (any, error) {
 	r := c.srv.release
 	return map[string]any{"version": c.srv.cfg.Version, "repoid": "0123456789abcdef",
@@ -175,6 +172,9 @@ func (s *Server) resource(m *machine) map[string]any {
 	if m.pool != "" {
 		entry["pool"] = m.pool
 	}
+	if m.ha != "" {
+		entry["hastate"] = m.ha
+	}
 	for _, option := range []string{"tags", "lock"} {
 		if value := m.conf[option]; value != "" {
 			entry[option] = value
@@ -289,22 +289,4 @@ func getNodeStatus(c *call) (any, error) {
 		"cpuinfo": map[string]any{"cpus": c.srv.cfg.CPUsPerNode, "cores": c.srv.cfg.CPUsPerNode, "sockets": 1, "model": "Simulated CPU", "mhz": "3000.000"},
 		"memory":  map[string]any{"total": total, "used": used, "free": total - used, "available": total - used},
 	}, nil
-}
-
-// getNetwork lists the bridges; other interfaces do not exist here. A bridge
-// is shown to those who may use or audit it.
-func getNetwork(c *call) (any, error) {
-	list := []map[string]any{}
-	if kind := c.params["type"]; kind != "" && kind != "bridge" && kind != "any_bridge" && kind != "any_local_bridge" {
-		return list, nil
-	}
-	for i, bridge := range c.srv.cfg.Bridges {
-		path := "/sdn/zones/localnetwork/" + bridge
-		if c.srv.checkAny(c.token, path, "SDN.Audit", "SDN.Use") != nil && c.srv.check(c.token, "/nodes/"+c.node, "Sys.Audit") != nil {
-			continue
-		}
-		list = append(list, map[string]any{"iface": bridge, "type": "bridge", "active": 1, "autostart": 1, "priority": i + 1,
-			"bridge_ports": "", "method": "manual", "method6": "manual", "families": []string{"inet"}})
-	}
-	return list, nil
 }

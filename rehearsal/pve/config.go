@@ -18,8 +18,11 @@ type Config struct {
 	Nodes         []string          // default "pve"
 	Addresses     map[string]string // of nodes; default: of what they listen on
 	Storages      []Storage
-	Bridges       []string // on every node, default "vmbr0"
-	Pools         []string // nested ones as "parent/child"
+	Bridges       []string            // on every node, default "vmbr0"
+	NodeBridges   map[string][]string // of nodes that have others
+	BridgeMTU     map[string]int      // default: any fits
+	VNets         []VNet              // of SDN
+	Pools         []string            // nested ones as "parent/child"
 	Tokens        []Token
 	Users         []User              // whose rights bound those of their tokens
 	Groups        []Group             // of users

@@ -26,7 +26,7 @@ type creation struct {
 
 func newCreation(c *call) *creation {
 	conf := maps.Clone(c.params)
-	for _, name := range []string{"node", "vmid", "pool", "storage", "start"} {
+	for _, name := range []string{"node", "vmid", "pool", "storage", "start", "ha-managed"} {
 		delete(conf, name)
 	}
 	if cd, ok := conf["cdrom"]; ok { // an alias
@@ -58,6 +58,11 @@ func (n *creation) mayCreate() error {
 	}
 	if n.storage != "" {
 		if err := s.check(t, "/storage/"+n.storage, "Datastore.AllocateSpace"); err != nil {
+			return err
+		}
+	}
+	if n.flag("ha-managed") {
+		if err := s.check(t, "/", "Sys.Console"); err != nil {
 			return err
 		}
 	}
@@ -99,6 +104,14 @@ func (s *Server) checkOption(c *call, pool, option, value string) error {
 	switch {
 	case isDrive(option) || option == "tags":
 		return nil
+	case strings.HasPrefix(option, "unused"):
+		return s.checkVM(c.token, c.vmid(), pool, "VM.Config.Disk")
+	case strings.HasPrefix(option, "usb"):
+		return s.checkUSB(c, pool, option, value)
+	case strings.HasPrefix(option, "hostpci"):
+		return die("only root can set '%s' config for non-mapped devices", option)
+	case option == "cpu" && !knownCPU(value):
+		return badParam("cpu", "invalid format - Built-in cputype '"+cpuType(value)+"' is not defined (missing 'custom-' prefix?)\n")
 	case strings.HasPrefix(option, "serial"):
 		if value != "socket" {
 			return die("only root can set '%s' config for real devices", option)
@@ -113,6 +126,17 @@ func (s *Server) checkOption(c *call, pool, option, value string) error {
 		return err
 	}
 	return s.check(c.token, "/", "Sys.Modify")
+}
+
+// checkUSB allows what is no device of the host.
+func (s *Server) checkUSB(c *call, pool, option, value string) error {
+	if err := s.checkVM(c.token, c.vmid(), pool, "VM.Config.HWType"); err != nil {
+		return err
+	}
+	if keys, _ := usbKeys.parse(option, value); !strings.EqualFold(keys["host"], "spice") {
+		return die("only root can set '%s' config for real devices", option)
+	}
+	return nil
 }
 
 func (s *Server) checkStorageAccess(c *call, option, value, defaultStorage string) error {
@@ -190,14 +214,8 @@ func (s *Server) completeNIC(c *call, option string, conf map[string]string) err
 	if err != nil {
 		return badParam(option, "invalid format - "+err.Error())
 	}
-	if bridge := keys["bridge"]; bridge != "" {
-		zone := "/sdn/zones/localnetwork/" + bridge
-		if tag := keys["tag"]; tag != "" {
-			zone += "/" + tag
-		}
-		if err := s.check(c.token, zone, "SDN.Use"); err != nil {
-			return err
-		}
+	if err := s.mayPlug(c, keys); err != nil {
+		return err
 	}
 	if keys["macaddr"] == "" {
 		keys["macaddr"] = randomMAC()
@@ -239,9 +257,13 @@ func (n *creation) work(ctx context.Context, t *task) error {
 		n.srv.mu.Unlock()
 		return err
 	}
+	if n.flag("ha-managed") {
+		n.srv.print(t, "Add as HA resource")
+		n.srv.SetHA(n.vmid, map[bool]string{true: "started", false: "stopped"}[n.start])
+	}
 	if n.start { // what goes wrong here does not fail the task
 		n.srv.print(t, "Execute autostart")
-		if err := n.srv.start(ctx, n.node, n.vmid); err != nil {
+		if err := n.srv.start(ctx, t, n.node, n.vmid); err != nil {
 			n.srv.print(t, "%s", strings.TrimSuffix(err.Error(), "\n"))
 		}
 	}

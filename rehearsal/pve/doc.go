@@ -1,11 +1,15 @@
 // Package pve simulates the API of a Proxmox VE cluster, strictly: every
-// parameter is validated, tasks take time, locks exist and errors have the
-// real server's status and words. It speaks the wire protocol only and knows
-// nothing of who is calling.
+// parameter is validated, rights are checked, tasks take time, locks exist
+// and errors have the real server's status and words. It speaks the wire
+// protocol only and knows nothing of who is calling.
 //
-// [New] makes a datacentre of a [Config], [Server.Serve] answers for it, and
-// a [Hypervisor] gets the machines to run. What the simulator does not have:
-// containers, snapshots, migration, high availability, cloud-init, software
-// defined networks beyond local bridges, tickets. Parameters of these are
-// refused as unknown.
+// [New] makes a datacentre of a [Config], [Server.Serve] and
+// [Server.ServeNode] answer for its nodes, and a [Hypervisor] gets the
+// machines to run. Tests move VMs, change rights and make a [Fault] happen
+// while it runs, and ask what was requested and how fast it could have been.
+//
+// What the simulator does not have: containers, snapshots, backups,
+// cloud-init, tickets, and calls that change users, storages or networks.
+// Parameters of these are refused as unknown, calls as not implemented.
+// docs/providers/proxmox-simulated.md says what there is, and how it is known.
 package pve

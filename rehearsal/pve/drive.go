@@ -25,7 +25,7 @@ var driveNames = func() []string {
 	names = append(names, numbered("scsi", 31)...)
 	names = append(names, numbered("virtio", 16)...)
 	names = append(names, numbered("sata", 6)...)
-	return append(names, "efidisk0")
+	return append(names, "efidisk0", "tpmstate0")
 }()
 
 func numbered(base string, n int) []string {

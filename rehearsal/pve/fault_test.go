@@ -86,7 +86,7 @@ func TestFaultsOfRequests(t *testing.T) {
 
 func TestFaultsAreSkippedCountedAndCleared(t *testing.T) {
 	l := newLab(t, nil)
-	i := l.inject("status,status=596,path=/version,skip=1,times=2")
+	l.inject("status,status=596,path=/version,skip=1,times=2")
 	got := func() (statuses []string) {
 		for range 5 {
 			statuses = append(statuses, strings.Fields(l.call("GET", "/version").Status)[0])
@@ -96,7 +96,7 @@ func TestFaultsAreSkippedCountedAndCleared(t *testing.T) {
 	if diff := cmp.Diff([]string{"200", "596", "596", "200", "200"}, got()); diff != "" {
 		t.Errorf("statuses (-want +got):\n%s", diff)
 	}
-	i = l.inject("status,status=596")
+	i := l.inject("status,status=596")
 	if diff := cmp.Diff([]string{"596", "596", "596", "596", "596"}, got()); diff != "" {
 		t.Errorf("until cleared (-want +got):\n%s", diff)
 	}

@@ -2,7 +2,6 @@ package pve
 
 import (
 	"context"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,9 +14,11 @@ func startVM(c *call) (any, error) {
 	if err := c.srv.needQuorum(); err != nil {
 		return nil, err
 	}
-	return forkVM(c, "qmstart", func(ctx context.Context, t *task) error {
-		return c.srv.start(ctx, c.node, c.vmid())
-	})
+	work := func(ctx context.Context, t *task) error { return c.srv.start(ctx, t, c.node, c.vmid()) }
+	if c.srv.haManaged(c) {
+		return requestHA(c, "start", "started", work)
+	}
+	return forkVM(c, "qmstart", work)
 }
 
 // rootOnly refuses options that no token may use.
@@ -37,7 +38,7 @@ func forkVM(c *call, kind string, work func(context.Context, *task) error) (any,
 
 // start is the work of qmstart. What is wrong with the configuration comes to
 // light here and no earlier.
-func (s *Server) start(ctx context.Context, node string, vmid int) error {
+func (s *Server) start(ctx context.Context, t *task, node string, vmid int) error {
 	unlock, err := s.lockConfig(ctx, node, vmid)
 	if err != nil {
 		return err
@@ -46,6 +47,9 @@ func (s *Server) start(ctx context.Context, node string, vmid int) error {
 	hardware, err := s.startable(node, vmid)
 	if err != nil {
 		return err
+	}
+	if s.lacksEFIDisk(vmid) {
+		s.warn(t, "no efidisk configured! Using temporary efivars disk.")
 	}
 	if err := s.pause(ctx, s.cfg.Durations.Start); err != nil {
 		return err
@@ -56,6 +60,13 @@ func (s *Server) start(ctx context.Context, node string, vmid int) error {
 		return die("start failed: %v", err)
 	}
 	return nil
+}
+
+func (s *Server) lacksEFIDisk(vmid int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.vms[vmid]
+	return m != nil && m.conf["bios"] == "ovmf" && m.conf["efidisk0"] == ""
 }
 
 // startable checks what start checks, applies pending changes and returns the
@@ -95,12 +106,7 @@ func (s *Server) bootable(m *machine) error {
 			return die("volume '%s' does not exist", d["file"])
 		}
 	}
-	for _, nic := range m.nics() {
-		if nic.Bridge != "" && !slices.Contains(s.cfg.Bridges, nic.Bridge) {
-			return die("bridge '%s' does not exist", nic.Bridge)
-		}
-	}
-	return nil
+	return s.pluggable(m)
 }
 
 // running records a change of power.
@@ -120,6 +126,14 @@ func (s *Server) running(vmid int, on bool) {
 func stopVM(c *call) (any, error) {
 	if err := rootOnly(c, "skiplock", "keepActive"); err != nil {
 		return nil, err
+	}
+	if c.srv.haManaged(c) {
+		if c.flag("overrule-shutdown") {
+			return nil, badParam("overrule-shutdown", "Not applicable for HA resources.")
+		}
+		return requestHA(c, "stop", "stopped", func(ctx context.Context, _ *task) error {
+			return c.srv.powerOff(ctx, c, c.srv.cfg.Durations.Stop)
+		})
 	}
 	return forkVM(c, "qmstop", func(ctx context.Context, t *task) error {
 		if c.flag("overrule-shutdown") {
@@ -177,6 +191,11 @@ const shutdownTimeout = 60 // seconds
 func shutdownVM(c *call) (any, error) {
 	if err := rootOnly(c, "skiplock", "keepActive"); err != nil {
 		return nil, err
+	}
+	if c.srv.haManaged(c) { // who cuts the power when nobody answers
+		return requestHA(c, "stop", "stopped", func(ctx context.Context, _ *task) error {
+			return c.srv.powerOff(ctx, c, shutdownTimeout*time.Second)
+		})
 	}
 	patience := time.Duration(c.number("timeout", shutdownTimeout)) * time.Second
 	return forkVM(c, "qmshutdown", func(ctx context.Context, t *task) error {
@@ -256,6 +275,8 @@ func (s *Server) destroyable(c *call) error {
 		return err
 	case m.conf["protection"] == "1":
 		return die("can't remove VM %d - protection mode enabled", m.id)
+	case m.ha != "" && !c.flag("purge"):
+		return die("unable to remove VM %d - used in HA resources and purge parameter not set.", m.id)
 	case m.running:
 		return die("VM %d is running - destroy failed", m.id)
 	}
@@ -289,8 +310,8 @@ func (s *Server) forget(vmid int, unreferenced bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := s.vms[vmid]
-	for _, name := range driveNames {
-		if d, err := parseDrive(name, m.conf[name]); err == nil && s.volumes[d["file"]].vmid == vmid {
+	for name, value := range m.conf {
+		if d, err := parseDrive(name, value); err == nil && s.volumes[d["file"]].vmid == vmid {
 			delete(s.volumes, d["file"])
 		}
 	}

@@ -2,6 +2,7 @@ package pve
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -35,6 +36,7 @@ var endpoints = []*endpoint{
 	{get, "/cluster/resources", anyone, resourcesParams, getResources, false},
 	{get, "/cluster/status", needs("/", "Sys.Audit"), schema{}, getClusterStatus, false},
 	{get, "/cluster/tasks", anyone, schema{}, getClusterTasks, false},
+	{get, "/cluster/ha/resources", needs("/", "Sys.Audit"), haParams, getHAResources, false},
 	{get, "/pools", anyone, poolsParams, getPools, false},
 	{get, "/pools/{poolid}", needs("/pool/{poolid}", "Pool.Audit"), poolParams, getPool, false},
 	{get, "/nodes", anyone, schema{}, getNodes, false},
@@ -67,6 +69,20 @@ var endpoints = []*endpoint{
 	{post, vm + "/status/shutdown", power, shutdownParams, shutdownVM, false},
 	{post, vm + "/status/reset", power, resetParams, resetVM, false},
 	{get, vm + "/agent/network-get-interfaces", mayAskAgent, vmParams, getAgentInterfaces, false},
+}
+
+// since9 are parameters that release 9 brought or changed, by method and path.
+var since9 = map[string]schema{
+	"GET /nodes/{node}/network": {"type": text.opt().of(append(slices.Clone(networkParams["type"].enum), "include_sdn", "fabric")...)},
+	"POST /nodes/{node}/qemu":   {"ha-managed": boolean.opt()},
+}
+
+// schema is what the release takes.
+func (e *endpoint) schema(r release) schema {
+	if newer := since9[e.method+" "+e.path]; newer != nil && !r.before(9, 0) {
+		return merge(e.params, newer)
+	}
+	return e.params
 }
 
 // route finds the endpoint of a request and the parameters in its path.

@@ -19,7 +19,11 @@ func TestEndpointsAreThoseOfTheOfficialSchema(t *testing.T) {
 				if m == nil {
 					t.Fatal("the official schema has no such method")
 				}
-				compareParameters(t, e.params, m)
+				r, err := parseRelease(release)
+				if err != nil {
+					t.Fatal(err)
+				}
+				compareParameters(t, e.schema(r), m)
 			})
 		}
 	}

@@ -268,7 +268,7 @@ func (s *Server) work(c *call, e *endpoint, args arguments) (any, error) {
 		return nil, context.Cause(c.ctx)
 	}
 	s.pause(c.ctx, s.requestTime())
-	if errs := e.params.verify(args.values, args.nested); len(errs) > 0 {
+	if errs := e.schema(s.release).verify(args.values, args.nested); len(errs) > 0 {
 		return nil, badParams(errs)
 	}
 	return e.run(c)

@@ -25,7 +25,7 @@ func getStatus(c *call) (any, error) {
 		return nil, err
 	}
 	entry := c.srv.current(m)
-	entry["ha"], entry["qmpstatus"] = map[string]int{"managed": 0}, m.status()
+	entry["ha"], entry["qmpstatus"] = m.describeHA(), m.status()
 	if m.agent() {
 		entry["agent"] = 1
 	}

@@ -174,20 +174,24 @@ func (s *Server) addVolume(j driveJob, store Storage, format string, size int64)
 	_, struck := s.strike(Fault{Kind: StorageFull, Storage: store.Name, Node: j.node})
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	name, volid := "", ""
-	for n := 0; ; n++ {
-		name = diskName(store, j.vmid, n, format)
-		volid = store.Name + ":" + name
-		if _, taken := s.volumes[volid]; !taken {
-			break
-		}
-	}
+	volid := s.freeVolume(store, j.vmid, format)
+	_, name, _ := strings.Cut(volid, ":")
 	free := store.size() - s.used(j.node, store)
 	if struck || free <= 0 || storageTypes[store.Type].thick && free < size {
 		return "", store.noRoom(name, size, max(free, 0))
 	}
 	s.volumes[volid] = volume{j.vmid, j.node, size, format}
 	return volid, nil
+}
+
+// freeVolume names a disk that the VM does not have yet. The caller holds s.mu.
+func (s *Server) freeVolume(store Storage, vmid int, format string) string {
+	for n := 0; ; n++ {
+		volid := store.Name + ":" + diskName(store, vmid, n, format)
+		if _, taken := s.volumes[volid]; !taken {
+			return volid
+		}
+	}
 }
 
 // free forgets volumes.

@@ -32,11 +32,15 @@ type task struct {
 // fork starts a task and returns its UPID. The work's context ends when the
 // task is aborted or the server closed.
 func (s *Server) fork(c *call, node, kind, id string, work func(context.Context, *task) error) (string, error) {
+	return s.forkAs(c.token.ID, node, kind, id, work), nil
+}
+
+func (s *Server) forkAs(user, node, kind, id string, work func(context.Context, *task) error) string {
 	ctx, cancel := context.WithCancelCause(s.ctx)
 	started := s.now()
 	s.mu.Lock()
 	s.pid++
-	t := &task{kind: kind, id: id, node: node, user: c.token.ID, started: started,
+	t := &task{kind: kind, id: id, node: node, user: user, started: started,
 		pid: s.pid, pstart: s.pid * 7, cancel: cancel, done: make(chan struct{})}
 	t.upid = fmt.Sprintf("UPID:%s:%08X:%08X:%08X:%s:%s:%s:", node, t.pid, t.pstart, t.started.Unix(), kind, id, t.user)
 	s.tasks = append(s.tasks, t)
@@ -46,7 +50,7 @@ func (s *Server) fork(c *call, node, kind, id string, work func(context.Context,
 		defer cancel(nil)
 		s.finish(t, work(ctx, t))
 	})
-	return t.upid, nil
+	return t.upid
 }
 
 // errKilled ends tasks that get no chance to say how they ended.

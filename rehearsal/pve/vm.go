@@ -19,6 +19,7 @@ type machine struct {
 	id      int
 	node    string
 	pool    string
+	ha      string // state of the HA resource, "" when it is none
 	conf    map[string]string
 	pending map[string]string // changes that wait for the next start
 	deleted map[string]bool   // and deletions
@@ -186,7 +187,7 @@ func (s *Server) hardware(m *machine) VM {
 	for _, name := range driveNames {
 		d, err := parseDrive(name, m.conf[name])
 		switch {
-		case err != nil || name == "efidisk0":
+		case err != nil || isFirmware(name):
 		case d.cdrom():
 			v.CD = s.cdPath(m.node, d)
 		case v.Disk == 0 && d["size"] != "":
@@ -231,6 +232,9 @@ func (m *machine) bootOrder() []string {
 	return order
 }
 
+// isFirmware says whether the drive holds what is no disk to the guest.
+func isFirmware(name string) bool { return name == "efidisk0" || name == "tpmstate0" }
+
 // defaultBoot is the boot order the server chooses: first disk, first CD,
 // first network device.
 func defaultBoot(conf map[string]string) string {
@@ -238,7 +242,7 @@ func defaultBoot(conf map[string]string) string {
 	for _, name := range driveNames {
 		d, err := parseDrive(name, conf[name])
 		switch {
-		case err != nil || name == "efidisk0":
+		case err != nil || isFirmware(name):
 		case d.cdrom():
 			cd = append(cd, name)
 		default:

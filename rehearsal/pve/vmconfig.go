@@ -42,7 +42,13 @@ func (m *machine) effective() map[string]string {
 }
 
 func (m *machine) applyPending() {
+	before := m.conf
 	m.conf = m.effective()
+	for option := range m.deleted {
+		if d, err := parseDrive(option, before[option]); err == nil && isDrive(option) && !d.cdrom() {
+			m.keepUnused(d["file"])
+		}
+	}
 	clear(m.pending)
 	clear(m.deleted)
 }
@@ -201,7 +207,22 @@ func (u *update) load() (*machine, error) {
 	if u.digest != "" && u.digest != m.digest() {
 		return nil, die("checksum mismatch (file change by other user?)")
 	}
-	return m, m.unlocked()
+	if err := m.unlocked(); err != nil {
+		return nil, err
+	}
+	if balloon, err := strconv.Atoi(u.set["balloon"]); err == nil && balloon > u.memory(m) {
+		return nil, die("balloon value too large (must be smaller than assigned memory)")
+	}
+	return m, nil
+}
+
+// memory is what the VM has after the change, in MiB.
+func (u *update) memory(m *machine) int {
+	after := machine{conf: m.effective()}
+	if memory, ok := u.set["memory"]; ok {
+		after.conf["memory"] = memory
+	}
+	return after.memory()
 }
 
 // run carries the change out under the configuration lock.
@@ -314,13 +335,16 @@ func (u *update) write() (media string, changed bool, err error) {
 				return "", false, err
 			}
 		}
+		u.srv.replaced(m, option, value)
 		if m.set(option, value) && m.running && isDrive(option) {
 			d, _ := parseDrive(option, value)
 			media, changed = u.srv.cdPath(u.node, d), true
 		}
 	}
 	for _, option := range u.delete {
-		m.unset(option)
+		if err := u.srv.takeOut(m, option); err != nil {
+			return "", false, err
+		}
 	}
 	u.reorder(m)
 	for _, option := range splitList(u.params["revert"]) {
@@ -328,36 +352,6 @@ func (u *update) write() (media string, changed bool, err error) {
 		delete(m.deleted, option)
 	}
 	return media, changed, nil
-}
-
-// reorder keeps the boot order in step with the drives: a CD drive that comes
-// is put last, a device that goes is taken out.
-func (u *update) reorder(m *machine) {
-	keys, err := bootKeys.parse("boot", m.effective()["boot"])
-	before := splitList(keys["order"])
-	if err != nil || len(before) == 0 {
-		return
-	}
-	after := slices.DeleteFunc(slices.Clone(before), func(device string) bool { return slices.Contains(u.delete, device) })
-	for _, option := range driveNames {
-		d, err := parseDrive(option, u.set[option])
-		if err == nil && d.cdrom() && !slices.Contains(after, option) {
-			after = append(after, option)
-		}
-	}
-	if !slices.Equal(before, after) {
-		m.set("boot", "order="+strings.Join(after, ";"))
-	}
-}
-
-func (u *update) checkBoot(m *machine, value string) error {
-	keys, _ := bootKeys.parse("boot", value)
-	for _, device := range splitList(keys["order"]) {
-		if m.effective()[device] == "" && u.set[device] == "" || slices.Contains(u.delete, device) {
-			return die("invalid bootorder: device '%s' does not exist'", device)
-		}
-	}
-	return nil
 }
 
 // set stores an option, at once or for the next start; it reports whether it

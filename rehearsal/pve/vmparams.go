@@ -8,6 +8,7 @@ var (
 	vmParams          = schema{"node": nodeParam, "vmid": vmidParam}
 	vmListParams      = schema{"node": nodeParam, "full": boolean.opt()}
 	permissionsParams = schema{"path": text.opt(), "userid": text.opt().like(`[^\s:/]+@[A-Za-z][A-Za-z0-9.\-_]+(?:![A-Za-z][A-Za-z0-9.\-_]+)?`)}
+	haParams          = schema{"type": text.opt().of("ct", "vm")}
 	resourcesParams   = schema{"type": text.opt().of("vm", "storage", "node", "sdn")}
 	poolsParams       = schema{"poolid": text.opt().as(isPool), "type": text.opt().of("qemu", "lxc", "storage").needs("poolid")}
 	poolParams        = schema{"poolid": text.as(isPool), "type": text.opt().of("qemu", "lxc", "storage")}
@@ -38,23 +39,28 @@ func merge(schemas ...schema) schema {
 // configParams are the options of a VM that the simulator understands. A real
 // server knows more (cloud-init, pass-through, audio); here they are refused.
 var configParams = schema{
-	"acpi":        boolean.opt(),
-	"agent":       text.opt().with(agentKeys),
-	"args":        text.opt(), // for root alone
-	"balloon":     integer.opt().atLeast(0),
-	"bios":        text.opt().of("seabios", "ovmf"),
-	"boot":        text.opt().with(bootKeys),
-	"cdrom":       text.opt().with(driveKeys(ideKeys)),
-	"cores":       integer.opt().atLeast(1),
-	"cpu":         text.opt().with(cpuKeys),
-	"cpulimit":    number.opt().atLeast(0).atMost(128),
-	"cpuunits":    integer.opt().atLeast(1).atMost(262144),
-	"description": text.opt().upTo(8192),
-	"efidisk0":    text.opt().with(efiKeys),
-	"hotplug":     text.opt(),
-	"ide[n]":      text.opt().family(4).with(driveKeys(ideKeys)),
-	"kvm":         boolean.opt(),
-	"localtime":   boolean.opt(),
+	"acpi":          boolean.opt(),
+	"affinity":      text.opt(), // for root alone, as the other options without a privilege
+	"agent":         text.opt().with(agentKeys),
+	"args":          text.opt(), // for root alone
+	"balloon":       integer.opt().atLeast(0),
+	"bios":          text.opt().of("seabios", "ovmf"),
+	"boot":          text.opt().with(bootKeys),
+	"cdrom":         text.opt().with(driveKeys(ideKeys)),
+	"cores":         integer.opt().atLeast(1),
+	"cpu":           text.opt().with(cpuKeys),
+	"cpulimit":      number.opt().atLeast(0).atMost(128),
+	"cpuunits":      integer.opt().atLeast(1).atMost(262144),
+	"description":   text.opt().upTo(8192),
+	"efidisk0":      text.opt().with(efiKeys),
+	"hookscript":    text.opt().as(isVolume),
+	"hostpci[n]":    text.opt().family(16),
+	"hotplug":       text.opt(),
+	"hugepages":     text.opt().of("any", "2", "1024"),
+	"ide[n]":        text.opt().family(4).with(driveKeys(ideKeys)),
+	"keephugepages": boolean.opt(),
+	"kvm":           boolean.opt(),
+	"localtime":     boolean.opt(),
 	"lock": text.opt().of("backup", "clone", "create", "migrate", "rollback", "snapshot",
 		"snapshot-delete", "suspending", "suspended"), // for root alone
 	"machine":    text.opt().with(machineKeys),
@@ -62,6 +68,7 @@ var configParams = schema{
 	"name":       text.opt().as(isDNSName),
 	"net[n]":     text.opt().family(32).with(netKeys),
 	"numa":       boolean.opt(),
+	"numa[n]":    text.opt().family(8).with(numaKeys),
 	"onboot":     boolean.opt(),
 	"ostype":     text.opt().of("other", "wxp", "w2k", "w2k3", "w2k8", "wvista", "win7", "win8", "win10", "win11", "l24", "l26", "solaris"),
 	"protection": boolean.opt(),
@@ -75,8 +82,13 @@ var configParams = schema{
 	"sockets":    integer.opt().atLeast(1),
 	"startup":    text.opt(),
 	"tablet":     boolean.opt(),
+	"tpmstate0":  text.opt().with(tpmKeys),
 	"tags":       text.opt().as(listOf(isTag)),
 	"template":   boolean.opt(),
+	"usb[n]":     text.opt().family(14).with(usbKeys),
+	"vmgenid":    text.opt().like(`(?:[a-fA-F0-9]{8}(?:-[a-fA-F0-9]{4}){3}-[a-fA-F0-9]{12}|[01])`),
+	"watchdog":   text.opt().with(watchdogKeys),
+	"unused[n]":  text.opt().family(256).with(schema{"file": text.byDefault().as(isVolume), "volume": {alias: "file", optional: true}}),
 	"vcpus":      integer.opt().atLeast(1),
 	"vga":        text.opt().with(vgaKeys),
 	"virtio[n]":  text.opt().family(16).with(driveKeys(schema{"iothread": boolean.opt()})),
@@ -95,6 +107,14 @@ var (
 	efiKeys = schema{"file": text.byDefault().as(isVolume), "volume": {alias: "file", optional: true},
 		"efitype": text.opt().of("2m", "4m"), "format": diskFormat,
 		"pre-enrolled-keys": boolean.opt(), "size": text.opt().as(isDiskSize)}
+	tpmKeys = schema{"file": text.byDefault().as(isVolume), "volume": {alias: "file", optional: true},
+		"size": text.opt().as(isDiskSize), "version": text.opt().of("v1.2", "v2.0")}
+	numaKeys = schema{"cpus": text.like(idRanges), "hostnodes": text.opt().like(idRanges), "memory": number.opt(),
+		"policy": text.opt().of("preferred", "bind", "interleave")}
+	usbKeys = schema{"host": text.opt().byDefault().like(`(?:0x)?[0-9A-Fa-f]{4}:(?:0x)?[0-9A-Fa-f]{4}|\d+-\d+(?:\.\d+)*|[Ss][Pp][Ii][Cc][Ee]`),
+		"mapping": text.opt().as(isConfigID), "usb3": boolean.opt()}
+	watchdogKeys = schema{"model": text.opt().byDefault().of("i6300esb", "ib700"),
+		"action": text.opt().of("reset", "shutdown", "poweroff", "pause", "debug", "none")}
 	smbiosKeys = schema{
 		"uuid":   text.opt().like(`[a-fA-F0-9]{8}(?:-[a-fA-F0-9]{4}){3}-[a-fA-F0-9]{12}`),
 		"base64": boolean.opt(), "version": smbiosText, "serial": smbiosText, "manufacturer": smbiosText,
@@ -104,6 +124,8 @@ var (
 	scsiKeys   = schema{"iothread": boolean.opt(), "ssd": boolean.opt(), "ro": boolean.opt(), "queues": integer.opt().atLeast(2)}
 	ideKeys    = schema{"ssd": boolean.opt(), "model": text.opt().as(isEncoded).upTo(120)}
 )
+
+const idRanges = `\d+(?:-\d+)?(?:;\d+(?:-\d+)?)*`
 
 const cpuFlag = `[+-][a-zA-Z0-9\-_.]+`
 
@@ -146,9 +168,9 @@ var configPrivileges = []string{"VM.Config.Disk", "VM.Config.CDROM", "VM.Config.
 var optionPrivilege = func() map[string]string {
 	byOption := map[string]string{}
 	for priv, options := range map[string][]string{
-		"VM.Config.CPU":     {"cores", "cpu", "cpulimit", "cpuunits", "numa", "sockets", "vcpus"},
+		"VM.Config.CPU":     append(numbered("numa", 8), "cores", "cpu", "cpulimit", "cpuunits", "numa", "sockets", "vcpus"),
 		"VM.Config.Memory":  {"memory", "balloon"},
-		"VM.Config.HWType":  {"acpi", "hotplug", "kvm", "machine", "scsihw", "smbios1", "tablet", "vga", "rng0"},
+		"VM.Config.HWType":  {"acpi", "hotplug", "kvm", "machine", "scsihw", "smbios1", "tablet", "vga", "watchdog", "rng0"},
 		"VM.Config.Options": {"agent", "bios", "description", "localtime", "name", "onboot", "ostype", "protection", "reboot", "startup", "template"},
 		"VM.Config.Disk":    {"boot"},
 		"VM.Config.Network": numbered("net", 32),
