@@ -19,7 +19,21 @@ type Spec struct {
 	Networks  []Network
 	Clusters  []Cluster
 	Secrets   []string // names of the secret blocks
+	Variables []Variable
 }
+
+// A Variable is a variable block, with the value that it was given from
+// outside.
+type Variable struct {
+	Name      string
+	Sensitive bool   // its value is a secret, and stands nowhere here
+	Given     bool   // by an argument, a file or the environment
+	Text      string // what gives the same value in the environment variable VariablePrefix + Name
+}
+
+// VariablePrefix and the name of a variable are the environment variable that
+// gives its value.
+const VariablePrefix = "SLIPWAY_VAR_"
 
 // A Provider is a provider block. Its body is decoded by the provider itself,
 // with Context, and every diagnostic points into the user's file.

@@ -5,10 +5,15 @@
 // secret is read. The way through it:
 //
 //	files.go, load.go       which files, parsed and joined with the override
-//	eval.go                 locals and secrets, in the order they need each other
+//	eval.go                 variables, locals and secrets, in the order they need each other
+//	given.go                values of variables from arguments, files and the environment
+//	references.go           every reference names something that there is
 //	cluster.go              the result: the types everybody else sees
 //	network.go, machines.go one file a block: raw block in, value out
+//	instances.go            the nodes of a machines block, by count or for_each
 //	check.go, allot.go      what only the whole spec shows
+//	defaults.go             what the spec left out, and why it is as it is
+//	description.go          the same in words, for docs/spec.md and the JSON Schema
 //	diagnostics.go          sorted, without follow-on errors, and printed
 //
 // The bodies of provider and installer blocks belong to those who know them:

@@ -8,14 +8,12 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
 
 	"github.com/slipway-project/slipway/internal/secret"
 )
-
-// variablePrefix and the name of a variable are the environment variable that
-// gives its value.
-const variablePrefix = "SLIPWAY_VAR_"
 
 // A given value is one that a variable has from outside of the spec.
 type given struct {
@@ -104,12 +102,23 @@ func (l *loader) given(v *variable) (given, bool) {
 	if g, ok := l.values[v.name]; ok {
 		return g, true
 	}
-	for _, name := range append([]string{variablePrefix + v.name}, v.env...) {
+	for _, name := range append([]string{VariablePrefix + v.name}, v.env...) {
 		if text, ok := l.opts.LookupEnv(name); ok {
 			return given{origin: "environment variable " + name, text: text}, true
 		}
 	}
 	return given{}, false
+}
+
+// written is what gives the same value as g in the environment.
+func (g given) written() string {
+	if g.value == cty.NilVal {
+		return g.text
+	}
+	if text, err := convert.Convert(g.value, cty.String); err == nil && !text.IsNull() {
+		return text.AsString()
+	}
+	return string(hclwrite.TokensForValue(g.value).Bytes())
 }
 
 // take gives v the value from outside.
@@ -174,7 +183,7 @@ func (l *loader) sensitive(r *reader, v *variable) (cty.Value, bool) {
 	case !found && v.raw.Default != nil:
 		return fallback, true
 	}
-	names := append([]string{variablePrefix + v.name}, v.env...)
+	names := append([]string{VariablePrefix + v.name}, v.env...)
 	origin := fmt.Sprintf("environment variable %s (variable %q, %s)", strings.Join(names, " or "), v.name, v.at)
 	read := source{origin, func() (string, error) { return lookup(l.opts.LookupEnv, names) }}
 	return secret.ToCty(secret.New(origin, read.trimmed)), true

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -73,12 +74,13 @@ func Load(paths []string, opts Options) (*Spec, hcl.Diagnostics, map[string]*hcl
 
 type loader struct {
 	reader
-	opts     Options
-	files    map[string]*hcl.File
-	spec     []hcl.Body
-	override hcl.Body // nil: none
-	values   map[string]given
-	nets     []*network
+	opts      Options
+	files     map[string]*hcl.File
+	spec      []hcl.Body
+	override  hcl.Body // nil: none
+	values    map[string]given
+	nets      []*network
+	variables []Variable
 }
 
 func newLoader(opts Options) *loader {
@@ -176,7 +178,8 @@ func (l *loader) decode(paths []string) *Spec {
 	providers := l.providers(blocks.OfType("provider"))
 	l.networks(blocks.OfType("network"))
 	clusters := l.clusters(blocks.OfType("cluster"), providers)
-	spec := &Spec{Files: slices.Clone(paths), Providers: providers}
+	spec := &Spec{Files: slices.Clone(paths), Providers: providers, Variables: l.variables}
+	slices.SortFunc(spec.Variables, func(a, b Variable) int { return cmp.Compare(a.Name, b.Name) })
 	for _, n := range l.nets {
 		spec.Networks = append(spec.Networks, n.Network)
 	}

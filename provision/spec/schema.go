@@ -1,16 +1,23 @@
 package spec
 
+import "maps"
+
 // Schema is the JSON Schema (2020-12) of a spec in JSON, ready to be encoded.
 // Where HCL has an expression, JSON has a string with ${...} in it.
 func Schema() map[string]any {
-	schema := object(Block{Blocks: Description()})
+	d := definitions{}
+	schema := d.object("", Block{Blocks: Description()})
 	schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	schema["title"] = "slipway cluster spec"
+	schema["$defs"] = d
 	return schema
 }
 
+// definitions are the schemas of the bodies of blocks, by their path.
+type definitions map[string]any
+
 // object is the schema of the body of a block.
-func object(b Block) map[string]any {
+func (d definitions) object(path string, b Block) map[string]any {
 	if b.Free {
 		return map[string]any{"type": "object"}
 	}
@@ -25,8 +32,8 @@ func object(b Block) map[string]any {
 			required = append(required, a.Name)
 		}
 	}
-	for _, inner := range b.Blocks {
-		properties[inner.Name] = inner.schema()
+	for name, types := range byName(b.Blocks) {
+		properties[name] = d.block(path+name, types)
 	}
 	schema := map[string]any{"type": "object", "properties": properties, "additionalProperties": false}
 	if required != nil {
@@ -35,15 +42,33 @@ func object(b Block) map[string]any {
 	return schema
 }
 
-// schema is that of what stands behind the name of a block: a body below its
-// labels, and at each level one or a list.
-func (b Block) schema() map[string]any {
-	schema := oneOrMany(object(b))
+// byName groups the types of blocks of one name.
+func byName(blocks []Block) map[string][]Block {
+	named := map[string][]Block{}
+	for _, b := range blocks {
+		named[b.Name] = append(named[b.Name], b)
+	}
+	return named
+}
+
+// block is the schema of what stands behind the name of a block.
+func (d definitions) block(path string, types []Block) map[string]any {
+	if types[0].Type == "" {
+		return d.labelled(path, types[0])
+	}
+	properties := map[string]any{}
+	for _, b := range types {
+		properties[b.Type] = d.labelled(path+"."+b.Type, b)
+	}
+	return oneOrMany(map[string]any{"type": "object", "properties": properties, "additionalProperties": false})
+}
+
+// labelled is a body below its labels, and at each level one or a list.
+func (d definitions) labelled(path string, b Block) map[string]any {
+	d[path] = d.object(path+".", b)
+	schema := oneOrMany(map[string]any{"$ref": "#/$defs/" + path})
 	for range b.Labels {
 		schema = oneOrMany(map[string]any{"type": "object", "additionalProperties": schema})
-	}
-	if b.Type != "" {
-		schema = oneOrMany(map[string]any{"type": "object", "properties": map[string]any{b.Type: schema}, "additionalProperties": false})
 	}
 	return schema
 }
@@ -74,10 +99,7 @@ var kinds = map[Kind]map[string]any{
 }
 
 func (a Attribute) schema() map[string]any {
-	schema := map[string]any{}
-	for key, value := range kinds[a.Kind] {
-		schema[key] = value
-	}
+	schema := maps.Clone(kinds[a.Kind])
 	if a.Words != nil {
 		schema = map[string]any{"anyOf": []any{map[string]any{"enum": a.Words}, expression}}
 	}

@@ -81,15 +81,28 @@ func (v *variable) others(a *hcl.Attribute) []hcl.Traversal {
 // variable works out the value of v: what is given from outside, or its default.
 func (l *loader) variable(r *reader, v *variable) (cty.Value, bool) {
 	r.text(v.raw.Description, `"what it is for"`)
-	sensitive, _ := r.boolean(v.raw.Sensitive)
+	sensitive, known := r.boolean(v.raw.Sensitive)
 	names, ok := l.environmentNames(r, v.raw.Env)
 	v.env = names
+	if v.raw.Sensitive != nil && !known { // it may be a secret
+		return cty.NilVal, false
+	}
+	l.note(v, sensitive)
 	if sensitive {
 		value, good := l.sensitive(r, v)
 		return value, ok && good
 	}
 	value, good := r.plain(v, l)
 	return value, ok && good && r.validated(v, value)
+}
+
+// note keeps what the Spec tells of v.
+func (l *loader) note(v *variable, sensitive bool) {
+	noted := Variable{Name: v.name, Sensitive: sensitive}
+	if g, ok := l.given(v); ok && !sensitive {
+		noted.Given, noted.Text = true, g.written()
+	}
+	l.variables = append(l.variables, noted)
 }
 
 // plain is the value of a variable that is no secret.
@@ -115,7 +128,7 @@ func (v *variable) ways(sensitive bool) string {
 	ways := []string{
 		fmt.Sprintf("--var %s=VALUE", v.name),
 		fmt.Sprintf("%s = VALUE in a file for --var-file", v.name),
-		fmt.Sprintf("%s%s=VALUE in the environment", variablePrefix, v.name),
+		fmt.Sprintf("%s%s=VALUE in the environment", VariablePrefix, v.name),
 	}
 	if sensitive { // arguments of processes are there for all to see
 		ways = ways[1:]

@@ -202,3 +202,32 @@ func TestVariableFileThatIsNotThere(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// The values that are given once can be given again, by the environment alone.
+func TestGivenValuesCanBeHandedOn(t *testing.T) {
+	const text = "variable \"a\" { type = list(string) }\nvariable \"b\" { default = 1 }\nvariable \"c\" { sensitive = true }\nvariable \"d\" { type = object({ e = string, f = bool }) }\nvariable \"g\" {\n  type = string\n  env = \"G\"\n}\n"
+	opts := Options{WorkDir: t.TempDir(), Vars: []string{`a=["x"]`}, VarFiles: []string{"x.vars"}, LookupEnv: environment("G=7", "SLIPWAY_VAR_c=hidden")}
+	write(t, opts.WorkDir, "x.vars", "d = {\n  e = \"y\"\n  f = true\n}\n")
+	s, diags, _ := loadWith(t, text+valid, opts)
+	if s == nil {
+		t.Fatal(said(diags))
+	}
+	want := []Variable{{Name: "a", Given: true, Text: `["x"]`}, {Name: "b"}, {Name: "c", Sensitive: true},
+		{Name: "d", Given: true, Text: "{\n  e = \"y\"\n  f = true\n}"}, {Name: "g", Given: true, Text: "7"}}
+	if diff := cmp.Diff(want, s.Variables); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	var env []string
+	for _, v := range s.Variables {
+		if v.Given {
+			env = append(env, VariablePrefix+v.Name+"="+v.Text)
+		}
+	}
+	again, diags, _ := loadWith(t, text+valid, Options{LookupEnv: environment(env...)})
+	if again == nil {
+		t.Fatal(said(diags))
+	}
+	if diff := cmp.Diff(want, again.Variables); diff != "" {
+		t.Errorf("handed on (-want +got):\n%s", diff)
+	}
+}
