@@ -9,6 +9,6 @@ func newLB(a *app) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newLBRender(a))
+	cmd.AddCommand(newLBRender(a), newLBCheck(a), newLBStatus(a))
 	return cmd
 }

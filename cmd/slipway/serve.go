@@ -14,9 +14,10 @@ func newServe(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run DNS and load balancer as a services document says",
-		Long: `Serve answers DNS itself and supervises a haproxy, both as the services
-document says, and follows the document without a restart. ` + "`slipway up`" + ` starts
-it detached; it ends by SIGTERM or by ` + "`slipway down`" + `.`,
+		Long: `Serve answers DNS itself and runs the load balancer, a haproxy or its own, as the
+services document says, and follows the document without a restart. ` + "`slipway up`" + `
+starts it detached; it ends by SIGTERM, by ` + "`slipway serve stop`" + ` or by ` + "`slipway down`" + `.
+A service manager is told when it is ready, stopping and alive (sd_notify(3)).`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), o) },
 	}
@@ -24,6 +25,7 @@ it detached; it ends by SIGTERM or by ` + "`slipway down`" + `.`,
 	flags.StringVar(&o.Document, "document", "", "services document (JSON) to follow")
 	flags.StringVar(&o.RunDir, "run-dir", "", "directory of sockets and the haproxy configuration")
 	flags.StringVar(&o.Owner, "owner", "", "full name of the cluster that is served")
+	cmd.AddCommand(newServeApply(a), newServeStatus(a), newServeStop(a))
 	return cmd
 }
 
@@ -34,6 +36,14 @@ func (a *app) serve(ctx context.Context, o services.ServeOptions) error {
 		}
 	}
 	a.patient.Store(true)
-	o.Log, o.Ready = a.stderr, releaseStartup
+	manager, err := findManager()
+	if err != nil {
+		return err
+	}
+	defer manager.close()
+	o.Log = a.stderr
+	o.Ready = func() { manager.tell("READY=1"); releaseStartup() }
+	o.Alive = func() { manager.tell("WATCHDOG=1") }
+	o.Stopping = func() { manager.tell("STOPPING=1") }
 	return services.Serve(ctx, o)
 }

@@ -145,18 +145,23 @@ func Signal(target int, s syscall.Signal) error {
 	return nil
 }
 
-// gone looks every 20 ms whether p has ended.
-func (p ID) gone(ctx context.Context, within time.Duration) bool {
-	ctx, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
+// Wait returns once p has ended, or ctx.
+func (p ID) Wait(ctx context.Context) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for p.Alive() {
 		select {
 		case <-ctx.Done():
-			return false
+			return fmt.Errorf("process %d still runs: %w", p.PID, context.Cause(ctx))
 		case <-tick.C:
 		}
 	}
-	return true
+	return nil
+}
+
+// gone reports whether p ends within that time.
+func (p ID) gone(ctx context.Context, within time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	return p.Wait(ctx) == nil
 }

@@ -2,11 +2,11 @@ package services
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -125,7 +125,7 @@ func lastWords(log *os.File, start int64) string {
 // such ones run or left. It looks at arguments of processes only, so it works
 // after the state was lost.
 func Find(owner string) ([]Handle, error) {
-	serves, err := process.List(func(args []string) bool { return isServe(args, owner) })
+	found, err := Serving(owner)
 	if err != nil {
 		return nil, err
 	}
@@ -133,17 +133,32 @@ func Find(owner string) ([]Handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	var found []Handle
-	for _, p := range slices.Concat(serves, balancers) {
-		args := p.Args()
-		runDir := cmp.Or(option(args, "--run-dir"), filepath.Dir(option(args, "-f")))
-		found = append(found, Handle{p.PID, p.Start, owner, runDir})
+	for _, p := range balancers {
+		found = append(found, Handle{p.PID, p.Start, owner, filepath.Dir(option(p.Args(), "-f"))})
 	}
 	return found, nil
 }
 
+// isServe reports whether args are those of a serve process of the owner;
+// "" is any.
 func isServe(args []string, owner string) bool {
-	return len(args) > 1 && slices.Contains(args[1:], "serve") && option(args, "--owner") == owner
+	if len(args) < 2 || !slices.Contains(args[1:], "serve") || option(args, "--document") == "" {
+		return false
+	}
+	whose := option(args, "--owner")
+	return whose != "" && (owner == "" || whose == owner)
+}
+
+// Serving returns the serve processes of this host, for our user, in our
+// network namespace: those of one cluster, or with "" all.
+func Serving(owner string) ([]Handle, error) {
+	serves, err := process.List(func(args []string) bool { return isServe(args, owner) })
+	var found []Handle
+	for _, p := range serves {
+		args := p.Args()
+		found = append(found, Handle{p.PID, p.Start, option(args, "--owner"), option(args, "--run-dir")})
+	}
+	return found, err
 }
 
 // option returns the value of a long or short option in args.
@@ -178,4 +193,23 @@ func Stop(ctx context.Context, h Handle) error {
 		}
 	}
 	return err
+}
+
+// Quit asks the serve process that has the run directory to stop, and waits
+// until it has: with its sockets closed and its haproxy ended.
+func Quit(ctx context.Context, runDir string) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*endTime)
+	defer cancel()
+	st, err := Ask(ctx, runDir)
+	if err != nil {
+		return err
+	}
+	p, err := process.Identify(st.PID)
+	if err != nil {
+		return nil // it ended meanwhile
+	}
+	if _, err := exchange(ctx, socketPath(runDir), http.MethodPost, "/stop", nil); err != nil {
+		return fmt.Errorf("stop slipway serve: %w", err)
+	}
+	return p.Wait(ctx)
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -107,6 +108,24 @@ func TestKilledDaemonStartsAgain(t *testing.T) {
 	found, err := Find(d.Owner)
 	if err != nil || len(found) != 2 || found[0] != again || found[1] != left[0] {
 		t.Errorf("found %+v, %v; want one new serve and the haproxy that was left", found, err)
+	}
+}
+
+func TestQuitWaitsForTheEnd(t *testing.T) {
+	d := local(newOwner())
+	o := daemon(t, d)
+	h := mustStart(t, o)
+	if all, err := Serving(""); err != nil || !slices.Contains(all, h) {
+		t.Errorf("%v, %v: not among all", all, err)
+	}
+	if err := Quit(t.Context(), o.RunDir); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := Find(d.Owner); err != nil || len(found) > 0 || Alive(h) {
+		t.Errorf("found %+v, %v", found, err)
+	}
+	if err := Quit(t.Context(), o.RunDir); err == nil {
+		t.Error("nobody was asked")
 	}
 }
 
@@ -216,11 +235,12 @@ func TestOption(t *testing.T) {
 		args []string
 		want bool
 	}{
-		{[]string{"slipway", "serve", "--owner", owner}, true},
-		{[]string{"slipway", "serve", "--owner=" + owner}, true},
-		{[]string{"slipway", "serve", "--owner", "other.lab.test"}, false},
-		{[]string{"serve", "--owner", owner}, false},
-		{[]string{"slipway", "serve", "--owner"}, false},
+		{[]string{"slipway", "serve", "--document", "d", "--owner", owner}, true},
+		{[]string{"slipway", "serve", "--document=d", "--owner=" + owner}, true},
+		{[]string{"slipway", "serve", "--document", "d", "--owner", "other.lab.test"}, false},
+		{[]string{"slipway", "serve", "status", "--owner", owner}, false},
+		{[]string{"serve", "--document", "d", "--owner", owner}, false},
+		{[]string{"slipway", "serve", "--document", "d", "--owner"}, false},
 		{nil, false},
 	}
 	for _, tt := range tests {

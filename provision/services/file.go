@@ -49,6 +49,15 @@ func Read(path string) (Document, error) {
 	return d, nil
 }
 
+// Parse returns the document that b is, as strictly as [Read].
+func Parse(b []byte) (Document, error) {
+	d, err := parse(b)
+	if err != nil {
+		return Document{}, fmt.Errorf("services document: %w", err)
+	}
+	return d, nil
+}
+
 func parse(b []byte) (Document, error) {
 	if len(b) > maxDocument {
 		return Document{}, fmt.Errorf("more than %d bytes", maxDocument)

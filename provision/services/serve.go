@@ -25,6 +25,7 @@ type ServeOptions struct {
 	Log      io.Writer // a line for each thing that happens; nil: none
 	Ready    func()    // called once everything is served; may be nil
 	Alive    func()    // called about once a second while it serves; may be nil
+	Stopping func()    // called when it begins to stop; may be nil
 }
 
 // A server is one running Serve.
@@ -139,6 +140,9 @@ func (s *server) run(ctx context.Context) error {
 		s.o.Ready()
 	}
 	s.follow(ctx)
+	if s.o.Stopping != nil {
+		s.o.Stopping()
+	}
 	wg.Wait()
 	return nil
 }
