@@ -78,8 +78,9 @@ func classify(t Target, at stage, err error) error {
 func classOf(at stage, err error) Class {
 	var negotiation *ssh.AlgorithmNegotiationError
 	var key *KeyError
+	var unknown *UnknownHostError
 	switch {
-	case errors.As(err, &key):
+	case errors.As(err, &key), errors.As(err, &unknown):
 		return HostKey
 	case errors.As(err, &negotiation):
 		return Algorithm

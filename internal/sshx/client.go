@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -21,6 +23,7 @@ type Target struct {
 	Address netip.AddrPort
 	User    string
 	Signer  ssh.Signer
+	Signers []ssh.Signer // further keys to offer
 	// Keys decides about the host key; it must not be nil.
 	Keys HostKeys
 	// Timeout bounds connection and handshake; 0: 10 s.
@@ -72,7 +75,7 @@ func handshake(ctx context.Context, raw net.Conn, t Target) (*Client, error) {
 	defer stop()
 	conn, channels, requests, err := ssh.NewClientConn(raw, t.Address.String(), &ssh.ClientConfig{
 		User:              t.User,
-		Auth:              []ssh.AuthMethod{ssh.PublicKeys(t.Signer)},
+		Auth:              []ssh.AuthMethod{ssh.PublicKeys(t.signers()...)},
 		HostKeyAlgorithms: t.Keys.Algorithms(),
 		HostKeyCallback:   func(_ string, _ net.Addr, key ssh.PublicKey) error { return t.Keys.Check(key) },
 	})
@@ -86,12 +89,25 @@ func handshake(ctx context.Context, raw net.Conn, t Target) (*Client, error) {
 	return &Client{ssh.NewClient(conn, channels, requests)}, nil
 }
 
+func (t Target) signers() []ssh.Signer {
+	if t.Signer == nil {
+		return t.Signers
+	}
+	return append([]ssh.Signer{t.Signer}, t.Signers...)
+}
+
 // Close ends the connection.
 func (c *Client) Close() error { return c.conn.Close() }
 
 // Run runs a command and returns what it printed, at most 256 KiB. When ctx
 // ends first the connection is closed: a stuck session cannot be closed alone.
 func (c *Client) Run(ctx context.Context, command string) (string, error) {
+	return c.Pipe(ctx, command, nil)
+}
+
+// Pipe is Run with something to read for the command; what it complained about
+// is in the error.
+func (c *Client) Pipe(ctx context.Context, command string, stdin io.Reader) (string, error) {
 	stop := context.AfterFunc(ctx, func() { c.conn.Close() })
 	defer stop()
 	session, err := c.conn.NewSession()
@@ -99,12 +115,21 @@ func (c *Client) Run(ctx context.Context, command string) (string, error) {
 		return "", c.why(ctx, err)
 	}
 	defer session.Close()
-	var out limited
-	session.Stdout = &out
+	var out, complaint limited
+	session.Stdin, session.Stdout, session.Stderr = stdin, &out, &complaint
 	if err := session.Run(command); err != nil {
-		return out.String(), c.why(ctx, err)
+		return out.String(), c.why(ctx, complained(err, complaint.String()))
 	}
 	return out.String(), nil
+}
+
+// complained adds the last line that a command wrote to its standard error.
+func complained(err error, text string) error {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	if last := lines[len(lines)-1]; last != "" {
+		return fmt.Errorf("%w: %s", err, last)
+	}
+	return err
 }
 
 func (c *Client) why(ctx context.Context, err error) error {

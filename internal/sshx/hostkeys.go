@@ -61,10 +61,7 @@ func (e entry) Algorithms() []string {
 	if known == nil {
 		return nil
 	}
-	if known.Type() == ssh.KeyAlgoRSA {
-		return []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}
-	}
-	return []string{known.Type()}
+	return algorithmsOf(known)
 }
 
 func (e entry) Check(key ssh.PublicKey) error {
