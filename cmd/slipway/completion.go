@@ -19,7 +19,7 @@ func (a *app) completeFlags(cmd *cobra.Command) {
 		"node":     a.completeNode,
 		"progress": cobra.FixedCompletions(view.Modes, cobra.ShellCompDirectiveNoFileComp),
 	}
-	for _, name := range []string{"output", "format"} {
+	for _, name := range []string{"output", "format", "for"} {
 		if flag := cmd.Flags().Lookup(name); flag != nil {
 			values[name] = cobra.FixedCompletions(listedIn(flag.Usage), cobra.ShellCompDirectiveNoFileComp)
 		}

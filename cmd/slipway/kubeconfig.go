@@ -43,21 +43,27 @@ func (a *app) kubeconfig(f kubeconfigFlags) error {
 	if err != nil {
 		return err
 	}
-	if f.unmerge {
+	switch {
+	case f.unmerge:
 		return a.unmerge(p.Cluster())
+	case f.password:
+		return a.printCredential(p, p.Password(), "password")
+	case !f.path && !f.merge:
+		return a.printCredential(p, p.Kubeconfig(), "kubeconfig")
 	}
 	data, err := credential(p, p.Kubeconfig(), "kubeconfig")
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case f.path:
-		_, err = fmt.Fprintln(a.stdout, p.Kubeconfig())
-		return err
-	case f.merge:
-		return a.merge(p.Cluster(), data)
-	case f.password:
-		data, err = credential(p, p.Password(), "password")
 	}
+	if f.merge {
+		return a.merge(p.Cluster(), data)
+	}
+	_, err = fmt.Fprintln(a.stdout, p.Kubeconfig())
+	return err
+}
+
+func (a *app) printCredential(p *provision.Project, path, what string) error {
+	data, err := credential(p, path, what)
 	if err == nil {
 		_, err = a.stdout.Write(data)
 	}

@@ -20,6 +20,7 @@ type plain struct {
 	story  story
 	stages map[string]string // by node
 	beat   *time.Timer
+	aside  bool
 	closed bool
 }
 
@@ -64,7 +65,7 @@ func (p *plain) alive() {
 	if p.closed {
 		return
 	}
-	if p.story.running() {
+	if p.story.running() && !p.aside {
 		now := time.Now()
 		p.print(now, "waiting for: "+p.story.waiting(now))
 	}
@@ -75,11 +76,17 @@ func (p *plain) print(at time.Time, line string) {
 	fmt.Fprintf(p.w, "%s  %s\n", at.Local().Format(time.TimeOnly), line)
 }
 
-// Aside stops the heartbeat while f waits for a person.
+// Aside keeps the heartbeat quiet while f waits for a person.
 func (p *plain) Aside(f func() error) error {
-	p.beat.Stop()
-	defer p.beat.Reset(heartbeat)
+	p.hold(true)
+	defer p.hold(false)
 	return f()
+}
+
+func (p *plain) hold(aside bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.aside = aside
 }
 
 // Close ends the heartbeat; later events are dropped.

@@ -139,6 +139,15 @@ func (s *screen) text() string {
 	return strings.TrimRight(b.String(), "\n") + "\n"
 }
 
+// drawn is how many writes there were since it was last asked.
+func (s *screen) drawn() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.writes
+	s.writes = 0
+	return n
+}
+
 // blinks reports whether the cursor can be seen.
 func (s *screen) blinks() bool {
 	s.mu.Lock()
