@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
 )
 
 const maxNesting = 100
@@ -30,6 +31,10 @@ func notText(text []byte, name string) hcl.Diagnostics {
 	return nil
 }
 
+// maxLoops bounds how deep `for` stands in `for`: each level multiplies the
+// work by up to 4096 elements, see weight.
+const maxLoops = 2
+
 // tooDeep finds where text nests deeper than anybody writes. hcl's parser
 // recurses without a bound, some 8 KiB a level, and a stack overflow is a
 // crash that nothing recovers from.
@@ -37,9 +42,12 @@ func tooDeep(text []byte, name string) hcl.Diagnostics {
 	tokens, _ := hclsyntax.LexConfig(text, name, hcl.InitialPos)
 	var n nesting
 	for _, t := range tokens {
-		n.next(t.Type)
-		if len(n.open) > maxNesting || n.chain > maxNesting {
+		n.next(t)
+		switch {
+		case len(n.open) > maxNesting || n.chain > maxNesting:
 			return hcl.Diagnostics{problem(t.Range, "Nested too deeply", "Brackets, blocks and operators nest at most %d deep. Write parts of this as locals.", maxNesting)}
+		case n.loops() > maxLoops:
+			return hcl.Diagnostics{problem(t.Range, "Nested too deeply", "for stands in for at most %d deep. Write the inner ones as locals.", maxLoops)}
 		}
 	}
 	return nil
@@ -47,18 +55,26 @@ func tooDeep(text []byte, name string) hcl.Diagnostics {
 
 // nesting follows tokens.
 type nesting struct {
-	open  []hclsyntax.TokenType
+	open  []bracket
 	chain int // of operators without an end of an operand between them
 }
 
-func (n *nesting) next(t hclsyntax.TokenType) {
-	switch t {
+// A bracket is one that is open.
+type bracket struct {
+	kind hclsyntax.TokenType
+	full bool // something stands in it
+	loop bool // that begins with for
+}
+
+func (n *nesting) next(t hclsyntax.Token) {
+	n.fill(t)
+	switch t.Type {
 	case hclsyntax.TokenOBrack:
 		n.chain++ // a[0][0][0]
-		n.open = append(n.open, t)
+		n.open = append(n.open, bracket{kind: t.Type})
 	case hclsyntax.TokenOBrace, hclsyntax.TokenOParen, hclsyntax.TokenOQuote,
 		hclsyntax.TokenOHeredoc, hclsyntax.TokenTemplateInterp, hclsyntax.TokenTemplateControl:
-		n.open = append(n.open, t)
+		n.open = append(n.open, bracket{kind: t.Type})
 	case hclsyntax.TokenCBrace, hclsyntax.TokenCBrack, hclsyntax.TokenCParen, hclsyntax.TokenCQuote, hclsyntax.TokenCHeredoc:
 		n.close()
 	case hclsyntax.TokenTemplateSeqEnd:
@@ -70,10 +86,53 @@ func (n *nesting) next(t hclsyntax.TokenType) {
 		hclsyntax.TokenQuestion, hclsyntax.TokenAnd, hclsyntax.TokenOr, hclsyntax.TokenDot, hclsyntax.TokenEqualOp, hclsyntax.TokenNotEqual:
 		n.chain++
 	case hclsyntax.TokenNewline:
-		if len(n.open) == 0 || n.open[len(n.open)-1] == hclsyntax.TokenOBrace {
+		if len(n.open) == 0 || n.open[len(n.open)-1].kind == hclsyntax.TokenOBrace {
 			n.chain = 0
 		}
 	}
 }
 
+// fill notes whether the first word in the innermost bracket is for.
+func (n *nesting) fill(t hclsyntax.Token) {
+	if len(n.open) == 0 || t.Type == hclsyntax.TokenNewline || t.Type == hclsyntax.TokenComment {
+		return
+	}
+	innermost := &n.open[len(n.open)-1]
+	if !innermost.full {
+		innermost.full, innermost.loop = true, t.Type == hclsyntax.TokenIdent && string(t.Bytes) == "for"
+	}
+}
+
+func (n *nesting) loops() int {
+	loops := 0
+	for _, b := range n.open {
+		if b.loop {
+			loops++
+		}
+	}
+	return loops
+}
+
 func (n *nesting) close() { n.open = n.open[:max(0, len(n.open)-1)] }
+
+// maxValue bounds the weight of a local or variable: without a bound, thirty
+// locals that each hold the one before twice fill all memory there is.
+const maxValue = 256 << 10
+
+// weight is how much room v takes: bytes of strings, and 64 for each value.
+func weight(v cty.Value) int {
+	switch {
+	case !v.IsKnown() || v.IsNull():
+		return 64
+	case v.Type() == cty.String:
+		return 64 + len(v.AsString())
+	case !v.CanIterateElements():
+		return 64
+	}
+	sum := 64
+	for it := v.ElementIterator(); it.Next() && sum <= maxValue; {
+		_, element := it.Element()
+		sum += weight(element)
+	}
+	return sum
+}

@@ -107,13 +107,37 @@ func (e *evaluation) resolve(name string) {
 }
 
 func (e *evaluation) work(d *definition, used []string) cty.Value {
+	if e.strings(used) > maxValue {
+		e.tooLarge(d)
+		return cty.DynamicVal
+	}
 	r := &reader{ctx: e.context(used)}
 	v, ok := d.eval(r)
 	e.diags = append(e.diags, r.diags...)
 	if !ok {
 		return cty.DynamicVal
 	}
+	if weight(v) > maxValue {
+		e.tooLarge(d)
+		return cty.DynamicVal
+	}
 	return v
+}
+
+func (e *evaluation) tooLarge(d *definition) {
+	e.errorf(d.at, "Value too large", "%s has more than %d KiB. Write a smaller value, or put the text into a file that is used where it is needed.", d.name, maxValue>>10)
+}
+
+// strings is how many bytes the strings among used have, each time that they
+// are used.
+func (e *evaluation) strings(used []string) int {
+	sum := 0
+	for _, name := range used {
+		if v := e.values[name]; v != cty.NilVal && v.Type() == cty.String && v.IsKnown() && !v.IsNull() {
+			sum += len(v.AsString())
+		}
+	}
+	return sum
 }
 
 // cycle reports definitions that need each other, once.

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -77,5 +78,33 @@ func TestLongListsAreNotDeep(t *testing.T) {
 	text := "locals {\n  a = [" + list + "]\n  b = [1]\n}\n" + valid
 	if _, diags, _ := load(t, text); len(diags) > 0 {
 		t.Error(said(diags)[0])
+	}
+}
+
+func TestWhatWouldFillMemoryIsRefused(t *testing.T) {
+	double := "locals {\n  a0 = \"" + strings.Repeat("x", 64) + "\"\n"
+	for i := range 40 {
+		double += fmt.Sprintf("  a%d = \"${local.a%d}${local.a%d}\"\n", i+1, i, i)
+	}
+	lists := strings.ReplaceAll(strings.ReplaceAll(double, "\"${", "concat([local.a0], [1, "), "}${", ", ")
+	lists = strings.ReplaceAll(lists, "}\"", "])")
+	for text, want := range map[string]string{
+		double + "}": "Value too large",
+		lists + "}":  "Value too large",
+		"locals {\n  a = format(\"%999999999s\", \"x\")\n}":                                                      "Invalid function argument",
+		"locals {\n  a = [for i in range(1000) : [for j in range(1000) : { for k in range(1000) : k => k }]]\n}": "Nested too deeply",
+		"locals {\n  a = range(100)\n  b = [for i in local.a : [for j in local.a : j]]\n}":                      "Value too large",
+	} {
+		_, diags, _ := load(t, text+"\n"+valid)
+		if len(diags) != 1 || diags[0].Summary != want {
+			t.Errorf("%.80s: %v", text, said(diags))
+		}
+	}
+}
+
+func TestWhatPeopleWriteIsNotTooMuch(t *testing.T) {
+	text := "locals {\n  racks = { for r in range(10) : \"r${r}\" => [for n in range(20) : format(\"%-10s|%08.3f\", \"n\", n)] }\n  all = flatten([for r in values(local.racks) : [for n in r : n]])\n}\n"
+	if _, diags, _ := load(t, text+valid); len(diags) > 0 {
+		t.Error(said(diags))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 
 	"github.com/hashicorp/hcl/v2/ext/tryfunc"
 	"github.com/zclconf/go-cty/cty"
@@ -30,8 +31,8 @@ func functions(dir string) map[string]function.Function {
 		"file":        fileBelow(dir),
 		"flatten":     stdlib.FlattenFunc,
 		"floor":       stdlib.FloorFunc,
-		"format":      withoutSecrets(stdlib.FormatFunc),
-		"formatlist":  withoutSecrets(stdlib.FormatListFunc),
+		"format":      withoutSecrets(stdlib.FormatFunc, narrow),
+		"formatlist":  withoutSecrets(stdlib.FormatListFunc, narrow),
 		"join":        stdlib.JoinFunc,
 		"jsondecode":  stdlib.JSONDecodeFunc,
 		"jsonencode":  withoutSecrets(stdlib.JSONEncodeFunc),
@@ -60,8 +61,9 @@ func functions(dir string) map[string]function.Function {
 	}
 }
 
-// withoutSecrets refuses secrets where f would write "(redacted)" into a string.
-func withoutSecrets(f function.Function) function.Function {
+// withoutSecrets refuses secrets where f would write "(redacted)" into a
+// string, and what the checks refuse.
+func withoutSecrets(f function.Function, checks ...func([]cty.Value) error) function.Function {
 	return function.New(&function.Spec{
 		VarParam: &function.Parameter{Name: "args", Type: cty.DynamicPseudoType, AllowNull: true, AllowDynamicType: true},
 		Type: func(args []cty.Value) (cty.Type, error) {
@@ -70,10 +72,25 @@ func withoutSecrets(f function.Function) function.Function {
 					return cty.NilType, function.NewArgErrorf(i, "a secret cannot become part of a string")
 				}
 			}
+			for _, check := range checks {
+				if err := check(args); err != nil {
+					return cty.NilType, err
+				}
+			}
 			return f.ReturnTypeForValues(args)
 		},
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return f.Call(args) },
 	})
+}
+
+var wide = regexp.MustCompile(`%[^a-zA-Z%]*[0-9]{4}`)
+
+// narrow refuses widths that would fill all memory.
+func narrow(args []cty.Value) error {
+	if len(args) > 0 && args[0].Type() == cty.String && args[0].IsKnown() && !args[0].IsNull() && wide.MatchString(args[0].AsString()) {
+		return function.NewArgErrorf(0, "a width has at most three digits")
+	}
+	return nil
 }
 
 func holdsSecret(t cty.Type) bool {
