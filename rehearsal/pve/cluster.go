@@ -15,25 +15,6 @@ func getVersion(c *call) (any, error) {
 		"release": strconv.Itoa(r.major) + "." + strconv.Itoa(r.minor)}, nil
 }
 
-func getOptions(*call) (any, error) { return map[string]any{"keyboard": "en-us"}, nil }
-
-// getNextID names the lowest free VMID; it reserves nothing.
-func getNextID(c *call) (any, error) {
-	c.srv.mu.Lock()
-	defer c.srv.mu.Unlock()
-	if id := c.params["vmid"]; id != "" {
-		if c.srv.vms[c.vmid()] != nil {
-			return nil, badParam("vmid", "VM "+id+" already exists")
-		}
-		return id, nil
-	}
-	id := 100
-	for c.srv.vms[id] != nil {
-		id++
-	}
-	return strconv.Itoa(id), nil // a string, whatever the schema says
-}
-
 // getPermissions dumps effective rights, the caller's own or those of
 // somebody else: for the path asked for, or for every path that an ACL or a
 // pool says something about.

@@ -28,6 +28,7 @@ type Config struct {
 	Groups        []Group             // of users
 	Roles         map[string][]string // privileges by role, besides the built-in ones
 	Tags          TagPolicy
+	NextID        IDRange
 	Hypervisor    Hypervisor // nil: power changes reach nobody
 	MemoryPerNode int64      // bytes, default 128 GiB
 	CPUsPerNode   int        // threads, default 32

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"time"
@@ -99,17 +100,7 @@ const connectTimeout = 20 * time.Second
 
 // fetch does what wget does; its exit codes are what the task reports.
 func fetch(ctx context.Context, w io.Writer, url string, verify bool) (int64, error) {
-	client := http.Client{Transport: &http.Transport{
-		TLSClientConfig:       &tls.Config{InsecureSkipVerify: !verify}, // verify-certificates=0 is the caller's wish
-		TLSHandshakeTimeout:   connectTimeout,
-		ResponseHeaderTimeout: connectTimeout,
-		DisableKeepAlives:     true,
-	}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return 0, die("download failed: exit code 1")
-	}
-	resp, err := client.Do(req)
+	resp, err := request(ctx, http.MethodGet, url, verify)
 	if err != nil {
 		return 0, die("download failed: exit code 4")
 	}
@@ -120,12 +111,52 @@ func fetch(ctx context.Context, w io.Writer, url string, verify bool) (int64, er
 	return io.Copy(w, resp.Body)
 }
 
-// mayDownload also asks for a right to use the node's network, which got a
+func request(ctx context.Context, method, url string, verify bool) (*http.Response, error) {
+	client := http.Client{Transport: &http.Transport{
+		TLSClientConfig:       &tls.Config{InsecureSkipVerify: !verify}, // verify-certificates=0 is the caller's wish
+		TLSHandshakeTimeout:   connectTimeout,
+		ResponseHeaderTimeout: connectTimeout,
+		DisableKeepAlives:     true,
+	}}
+	req, err := http.NewRequestWithContext(ctx, method, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	return client.Do(req)
+}
+
+// mayUseNetwork asks for the right to use the node's network, which got a
 // privilege of its own in 8.2.
-func mayDownload(c *call) error {
+func mayUseNetwork(c *call) error {
 	network := needs("/", "Sys.Audit", "Sys.Modify")
 	if !c.srv.release.before(8, 2) {
 		network = either(network, needs("/nodes/{node}", "Sys.AccessNetwork"))
 	}
-	return both(needs("/storage/{storage}", "Datastore.AllocateTemplate"), network)(c)
+	return network(c)
+}
+
+func mayDownload(c *call) error {
+	return both(needs("/storage/{storage}", "Datastore.AllocateTemplate"), mayUseNetwork)(c)
+}
+
+var urlParams = schema{"node": nodeParam, "url": text.like(`https?://.*`), "verify-certificates": boolean.opt()}
+
+// getURLMetadata asks for the headers of what could be downloaded.
+func getURLMetadata(c *call) (any, error) {
+	resp, err := request(c.ctx, http.MethodHead, c.params["url"], c.params["verify-certificates"] != "0")
+	if err != nil {
+		return nil, badParam("url", "invalid server response: '500 Can't connect'")
+	}
+	resp.Body.Close()
+	if resp.StatusCode >= 300 {
+		return nil, badParam("url", "invalid server response: '"+resp.Status+"'")
+	}
+	out := map[string]any{"filename": path.Base(resp.Request.URL.Path)}
+	if resp.ContentLength >= 0 {
+		out["size"] = resp.ContentLength
+	}
+	if kind, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";"); kind != "" {
+		out["mimetype"] = kind
+	}
+	return out, nil
 }

@@ -63,6 +63,20 @@ func getNetwork(c *call) (any, error) {
 	return list, nil
 }
 
+var vnetParams = schema{"pending": boolean.opt(), "running": boolean.opt()}
+
+// getVNets lists the VNets that the token may audit or change; that it may
+// use one does not show it here.
+func getVNets(c *call) (any, error) {
+	list := []map[string]any{}
+	for _, v := range c.srv.cfg.VNets {
+		if c.srv.checkAny(c.token, "/sdn/zones/"+v.Zone+"/"+v.Name, "SDN.Audit", "SDN.Allocate") == nil {
+			list = append(list, map[string]any{"vnet": v.Name, "zone": v.Zone, "type": "vnet", "digest": strings.Repeat("0", 40)})
+		}
+	}
+	return list, nil
+}
+
 // maySeeBridge is satisfied by rights to any VLAN of the bridge.
 func (s *Server) maySeeBridge(t *Token, zone, bridge string) bool {
 	s.mu.Lock()

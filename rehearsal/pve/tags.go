@@ -50,18 +50,6 @@ func (s *Server) tagAllowed(t *Token, policy TagPolicy, tag string) bool {
 	case mode == "free", mode != "none" && slices.Contains(policy.List, tag):
 		return true
 	default:
-		return mode == "existing" && s.tagExists(t, tag)
+		return mode == "existing" && s.tagsInUse(t, false)[tag]
 	}
-}
-
-// tagExists says whether a VM that t may audit has the tag.
-func (s *Server) tagExists(t *Token, tag string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for id, m := range s.vms {
-		if slices.Contains(splitList(m.conf["tags"]), tag) && s.allowedLocked(t, vmPath(id), "VM.Audit") {
-			return true
-		}
-	}
-	return false
 }

@@ -56,6 +56,9 @@ func (s *Server) forkAs(user, node, kind, id string, work func(context.Context, 
 // errKilled ends tasks that get no chance to say how they ended.
 var errKilled = errors.New("killed")
 
+// errInterrupted ends those that somebody stops.
+var errInterrupted = errors.New("received interrupt")
+
 func (s *Server) finish(t *task, err error) {
 	ended := s.now()
 	s.mu.Lock()
@@ -65,7 +68,7 @@ func (s *Server) finish(t *task, err error) {
 	case errors.Is(err, errKilled):
 		t.exit = "unexpected status"
 	case errors.Is(err, context.Canceled):
-		t.exit = "received interrupt"
+		t.exit = errInterrupted.Error()
 	case err != nil:
 		t.exit = strings.ReplaceAll(strings.TrimSuffix(err.Error(), "\n"), "\n", " ")
 	case t.warnings > 0:
@@ -137,7 +140,7 @@ func (s *Server) abort(kind, id string) []string {
 	var upids []string
 	for _, t := range s.tasks {
 		if t.kind == kind && t.id == id && t.ended.IsZero() {
-			t.cancel(context.Canceled)
+			t.cancel(errInterrupted)
 			upids = append(upids, t.upid)
 		}
 	}
@@ -254,7 +257,7 @@ func deleteTask(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.cancel(context.Canceled)
+	t.cancel(errInterrupted)
 	return nil, nil
 }
 
