@@ -28,7 +28,7 @@ func (l styledLine) styled(color bool) string {
 // column, where terminals differ in when they wrap.
 func (t *tty) frame(now time.Time, columns, rows int) []styledLine {
 	s := &t.story
-	lines := []styledLine{{t.title(now), bold}, {chapters(s.phases, now), ""}}
+	lines := []styledLine{{t.title(now), bold}, {chapters(s.phases, now, columns-1), ""}}
 	lines = append(lines, t.rows(now, columns-1, max(rows-4, 1))...)
 	if s.running() {
 		lines = append(lines, styledLine{"last: " + s.last, ""})
@@ -75,8 +75,9 @@ func (t *tty) predict(node, stage string, taken time.Duration) string {
 }
 
 // chapters writes the phases in the order of their beginnings, those that are
-// under way with three dots.
-func chapters(phases []chapter, now time.Time) string {
+// under way with three dots. Where they do not fit, the first ones are left
+// out.
+func chapters(phases []chapter, now time.Time, columns int) string {
 	var parts []string
 	for _, c := range phases {
 		if c.seconds < 0 {
@@ -85,10 +86,16 @@ func chapters(phases []chapter, now time.Time) string {
 			parts = append(parts, c.name+" "+seconds(c.seconds))
 		}
 	}
-	return strings.Join(parts, " | ")
+	const between, cut = " | ", "... | "
+	text := strings.Join(parts, between)
+	for width(text) > columns && len(parts) > 1 {
+		parts = parts[1:]
+		text = cut + strings.Join(parts, between)
+	}
+	return text
 }
 
-// rows writes the nodes; where they do not fit, those that are Ready are only
+// rows writes the nodes; where they do not fit, those that have ended are only
 // counted, and if that is not enough the last ones, too.
 func (t *tty) rows(now time.Time, columns, most int) (lines []styledLine) {
 	names, hidden := t.story.names(), 0
@@ -108,11 +115,11 @@ func (t *tty) rows(now time.Time, columns, most int) (lines []styledLine) {
 	return lines
 }
 
-// pressing chooses the nodes that are shown: those that are not Ready first.
+// pressing chooses the nodes that are shown: those that have not ended first.
 func (t *tty) pressing(names []string, most int) (shown []string, hidden int) {
 	var whole []string
 	for _, n := range names {
-		if t.story.nodes[n].stage == ready {
+		if t.story.nodes[n].ended() {
 			whole = append(whole, n)
 		} else {
 			shown = append(shown, n)
@@ -127,8 +134,8 @@ func (t *tty) pressing(names []string, most int) (shown []string, hidden int) {
 // until it is Ready.
 func (t *tty) row(name string, longest, columns int, now time.Time) styledLine {
 	r := t.story.nodes[name]
-	if r.stage == ready {
-		return styledLine{pad(name, longest) + "  " + ready, green}
+	if r.ended() {
+		return styledLine{pad(name, longest) + "  " + r.stage, green}
 	}
 	taken, left := now.Sub(r.since), ""
 	if t.story.running() {

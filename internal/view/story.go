@@ -12,8 +12,12 @@ import (
 	"github.com/slipway-project/slipway/provision/event"
 )
 
-// ready is the last stage of a node (provision: join).
-const ready = "Ready"
+// The last stages of a node: of `up` (provision: join), and of `down`.
+const (
+	ready    = "Ready"
+	gone     = "gone"
+	teardown = "teardown" // the phase of down
+)
 
 // A story is what the events of one run add up to.
 type story struct {
@@ -89,7 +93,11 @@ func (s *story) step(e event.Event) {
 		s.move(e, kindOf(e)+" is tried again", true)
 	case event.StepDone, event.StepSkip:
 		delete(s.steps, e.Step)
-		s.move(e, kindOf(e)+" done", false)
+		stage := kindOf(e) + " done"
+		if e.Phase == teardown {
+			stage = gone
+		}
+		s.move(e, stage, false)
 	case event.StepFailed:
 		delete(s.steps, e.Step)
 		s.move(e, kindOf(e)+" FAILED", true)
@@ -144,7 +152,7 @@ func (s *story) waiting(now time.Time) string {
 		parts = append(parts, s.stage)
 	}
 	for _, name := range s.names() {
-		if r := s.nodes[name]; r.stage != ready && !strings.HasSuffix(r.stage, " done") && s.steps[r.stage+" "+name].text == "" {
+		if r := s.nodes[name]; !r.ended() && !strings.HasSuffix(r.stage, " done") && s.steps[r.stage+" "+name].text == "" {
 			parts = append(parts, name+" "+r.text())
 		}
 	}
@@ -153,6 +161,9 @@ func (s *story) waiting(now time.Time) string {
 	}
 	return strings.Join(parts, ", ")
 }
+
+// ended reports whether nothing more is to be done for the node.
+func (r row) ended() bool { return r.stage == ready || r.stage == gone }
 
 func (r row) text() string {
 	if r.percent > 0 && r.percent < 100 {

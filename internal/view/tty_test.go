@@ -107,6 +107,22 @@ last: boot worker-0 boot FAILED: no; quorum
 	})
 }
 
+// What is under way is more worth than what is over.
+func TestChaptersLeaveOutTheFirst(t *testing.T) {
+	now := time.Now()
+	phases := []chapter{{"preflight", now, 1}, {"services", now, 2}, {"install", now.Add(-time.Minute), -1}}
+	for columns, want := range map[int]string{
+		80: "preflight 1.0s | services 2.0s | install 1m00s...",
+		48: "... | services 2.0s | install 1m00s...",
+		30: "... | install 1m00s...",
+		10: "... | install 1m00s...",
+	} {
+		if got := chapters(phases, now, columns); got != want {
+			t.Errorf("in %d columns %q, want %q", columns, got, want)
+		}
+	}
+}
+
 func TestTTYFitsNarrowAndShortTerminals(t *testing.T) {
 	onStage(t, 30, 7, func(t *testing.T, s *screen, emit func(...event.Event), _ Progress) {
 		emit(begun...)
@@ -118,6 +134,18 @@ control-10  Joined         0s
 and 2 more
 last: worker-0 書き込み中...
 `)
+	})
+}
+
+func TestTTYDrawsATeardown(t *testing.T) {
+	onStage(t, 60, 24, func(t *testing.T, s *screen, emit func(...event.Event), _ Progress) {
+		emit(event.Event{Kind: event.RunStart, Verb: "down", Cluster: "mycluster.lab.test"},
+			event.Event{Kind: event.PhaseStart, Phase: "teardown"},
+			event.Event{Kind: event.StepStart, Phase: "teardown", Step: "machine control-0", Node: "control-0"},
+			event.Event{Kind: event.StepDone, Phase: "teardown", Step: "machine control-0", Node: "control-0", Seconds: 2},
+			event.Event{Kind: event.PhaseDone, Phase: "teardown", Seconds: 2},
+			event.Event{Kind: event.RunDone, Verb: "down", Seconds: 2})
+		wantScreen(t, s, "mycluster.lab.test: down done in 2.0s\nteardown 2.0s\ncontrol-0  gone\n")
 	})
 }
 
