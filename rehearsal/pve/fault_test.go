@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -296,6 +297,18 @@ func TestParseFault(t *testing.T) {
 	}
 	if _, err := New(Config{Dir: t.TempDir(), Faults: []Fault{{Kind: "gremlins"}}}); err == nil {
 		t.Error("a configuration with an unknown fault is accepted")
+	}
+}
+
+func TestEveryKindOfFaultIsDocumented(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "providers", "proxmox-simulated.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range FaultKinds() {
+		if !strings.Contains(string(page), "| `"+string(kind)+"` |") {
+			t.Errorf("the table of faults lacks %s", kind)
+		}
 	}
 }
 

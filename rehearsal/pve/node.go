@@ -47,15 +47,18 @@ func (s *Server) addHosts() error {
 func (s *Server) learnAddress(h *host, l net.Listener) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ip, _, err := net.SplitHostPort(l.Addr().String())
-	if h.address != "" || err != nil {
-		return nil // known, or a listener without address
+	at, ok := l.Addr().(*net.TCPAddr)
+	if h.address != "" || !ok || at.IP.IsUnspecified() {
+		return nil // known, or a listener that does not say
 	}
-	h.address = ip
+	h.address = at.IP.String()
 	if h.id == 1 {
 		return nil // Config.Hosts says what its certificate is for
 	}
-	h.cert, err = s.certs.issue([]string{h.name, ip})
+	cert, err := s.certs.issue([]string{h.name, h.address})
+	if err == nil {
+		h.cert = cert
+	}
 	return err
 }
 
