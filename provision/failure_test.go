@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/slipway-project/slipway/internal/secret"
 	"github.com/slipway-project/slipway/internal/sshx"
 	"github.com/slipway-project/slipway/provision/event"
@@ -40,7 +42,15 @@ func TestExitCodes(t *testing.T) {
 		{"cancelled", context.Canceled, 8},
 		{"declined", ErrDeclined, 10},
 		{"held", &state.HeldError{Cluster: "c"}, 11},
+		{"protected", fmt.Errorf("x is %w", ErrProtected), 10},
 		{"preflight", &PreflightError{}, 12},
+		{"out of time, and moving", step(phaseInstall, fmt.Errorf("x, and %w", phase.ErrProgressing)), 13},
+		{"one of two steps was moving", errors.Join(step(phaseMachines, ErrTimeout), step(phaseMedia, phase.ErrProgressing)), 13},
+		{"out of time before any step", fmt.Errorf("look: %w", ErrTimeout), 13},
+		{"out of time, and standing still", step(phaseInstall, ErrTimeout), 6},
+		{"out of time, and no host came back", step(phaseInstall, &bootstrapError{ErrTimeout}), 5},
+		{"a full disk in a step", &DiskError{Err: step(phaseMachines, unix.ENOSPC)}, 4},
+		{"a full disk before any step", &DiskError{Err: unix.ENOSPC}, 1},
 		{"preflight met a secret that cannot be read", &PreflightError{[]provider.Problem{{What: "x"}, {Err: &secret.ReadError{Err: wrong}}}}, 3},
 		{"teardown", &PartialError{Err: step(phaseTeardown, wrong)}, 14},
 	}
@@ -60,6 +70,9 @@ func TestHintOfAStepSaysHowToGoOn(t *testing.T) {
 	ssh := withAdvice(&sshx.Error{Class: sshx.Auth, Address: netip.MustParseAddrPort("192.0.2.1:22"), Err: errors.New("no")})
 	if got := Hint(&phase.Error{Err: ssh}); got != sshx.Auth.Advice() {
 		t.Errorf("hint %q, want the advice of the class", got)
+	}
+	if got := Hint(&phase.Error{Err: phase.ErrProgressing}); !strings.Contains(got, "`slipway wait`") {
+		t.Errorf("hint %q when the time ended", got)
 	}
 	if got := Hint(errors.New("x")); got != "" {
 		t.Errorf("hint %q for an error we know nothing of", got)

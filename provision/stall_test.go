@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/slipway-project/slipway/provision/provider"
 )
 
 // Every way in which a run ends, with its exit code, its words and the time it
@@ -75,4 +77,30 @@ func ending(ctx context.Context, after time.Duration) (context.Context, context.
 		return context.WithTimeoutCause(ctx, -after, ErrInterrupted)
 	}
 	return context.WithCancel(ctx)
+}
+
+// A machine that cannot be removed is named, what it stands on stays, and the
+// state with it; once it can be removed, all goes.
+func TestPartialTeardown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := simulate(t.TempDir(), "c", 2, 1)
+		for _, node := range s.script.nodes {
+			s.script.machines[node] = provider.Machine{Node: node, Name: node + ".c.lab.test", ID: "20000", Place: "pve"}
+		}
+		s.script.broken["release"] = errors.New("locked")
+		if err := s.look(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		err := s.remove(t.Context())
+		if want := "machine control-1.c.lab.test (20000 on pve)"; ExitCode(err) != ExitPartial || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "locked") {
+			t.Errorf("error %v, exit code %d", err, ExitCode(err))
+		}
+		if s.script.tries["remove"] != 0 {
+			t.Error("the registration of machines that exist was removed")
+		}
+		delete(s.script.broken, "release")
+		if err := s.remove(t.Context()); err != nil || len(s.script.machines) != 0 || s.script.tries["remove"] != 1 {
+			t.Errorf("again: %v, left %v", err, s.script.machines)
+		}
+	})
 }

@@ -73,7 +73,7 @@ func (p *Project) follow(ctx context.Context, goal Goal) (*run, error) {
 			p.emit(event.Event{Kind: event.Note, Message: now + ": following it"})
 		}
 		if err := p.Pace.Wait(ctx, lockEvery); err != nil {
-			return nil, fmt.Errorf("%w: %w", err, held)
+			return nil, fmt.Errorf("%w: %v", err, held) // not a refusal: it was followed
 		}
 	}
 }
