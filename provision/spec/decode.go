@@ -81,8 +81,7 @@ func (l *loader) judge(validate Validate, name string, body hcl.Body) {
 
 func (l *loader) clusters(blocks hcl.Blocks, providers []Provider) []*cluster {
 	if len(blocks) == 0 && !l.diags.HasErrors() {
-		l.diags = append(l.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Missing cluster",
-			Detail: "The spec has no cluster block. Write cluster \"mycluster\" { ... }; examples/ has specs to start from."})
+		l.outside("Missing cluster", "The spec has no cluster block. Write cluster \"mycluster\" { ... }, or let `slipway init` write one.")
 	}
 	var list []*cluster
 	for _, b := range blocks {
@@ -94,14 +93,18 @@ func (l *loader) clusters(blocks hcl.Blocks, providers []Provider) []*cluster {
 	}
 	l.allot(list)
 	l.check(list)
-	if l.diags.HasErrors() {
-		return list
+	if !l.diags.HasErrors() {
+		finish(list)
 	}
+	return list
+}
+
+// finish fills in what only a spec without errors has.
+func finish(list []*cluster) {
 	for _, c := range list {
 		c.gather()
 		c.defaults()
 	}
-	return list
 }
 
 func (l *loader) cluster(c *cluster, providers []Provider) {

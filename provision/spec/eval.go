@@ -33,12 +33,7 @@ func (l *loader) define(blocks hcl.Blocks, dir string) {
 	for _, b := range blocks.OfType("secret") {
 		e.define(l.secretBlock(b))
 	}
-	var declared []string
-	for _, b := range blocks.OfType("variable") {
-		e.define(l.variableBlock(b))
-		declared = append(declared, b.Labels[0])
-	}
-	l.readGiven(declared)
+	l.defineVariables(e, blocks.OfType("variable"))
 	names := sorted(e.definitions)
 	for _, name := range names {
 		e.resolve(name)
@@ -48,6 +43,15 @@ func (l *loader) define(blocks hcl.Blocks, dir string) {
 	for _, name := range names { // also where there is no syntax tree to look at
 		l.checkReferences(e.definitions[name].uses)
 	}
+}
+
+func (l *loader) defineVariables(e *evaluation, blocks hcl.Blocks) {
+	var names []string
+	for _, b := range blocks {
+		e.define(l.variableBlock(b))
+		names = append(names, b.Labels[0])
+	}
+	l.readGiven(names)
 }
 
 func sorted[V any](m map[string]V) []string {

@@ -93,7 +93,7 @@ func TestWhatWouldFillMemoryIsRefused(t *testing.T) {
 		lists + "}":  "Value too large",
 		"locals {\n  a = format(\"%999999999s\", \"x\")\n}":                                                      "Invalid function argument",
 		"locals {\n  a = [for i in range(1000) : [for j in range(1000) : { for k in range(1000) : k => k }]]\n}": "Nested too deeply",
-		"locals {\n  a = range(100)\n  b = [for i in local.a : [for j in local.a : j]]\n}":                      "Value too large",
+		"locals {\n  a = range(100)\n  b = [for i in local.a : [for j in local.a : j]]\n}":                       "Value too large",
 	} {
 		_, diags, _ := load(t, text+"\n"+valid)
 		if len(diags) != 1 || diags[0].Summary != want {

@@ -29,7 +29,7 @@ func Files(args []string, dir string) ([]string, error) {
 	return files, nil
 }
 
-const startHint = "write a cluster.hcl or pass -f FILE; examples/ has specs to start from"
+const startHint = "`slipway init` writes a cluster.hcl to start from; -f FILE names another file"
 
 func defaultFiles(dir string) ([]string, error) {
 	if _, err := os.Stat(filepath.Join(dir, "cluster.hcl")); err == nil {

@@ -123,32 +123,38 @@ func (l *loader) count(raw *rawMachines, lists lists) (int, bool) {
 
 // forEach reads a map, an object or a set of strings.
 func (l *loader) forEach(raw *rawMachines) ([]instance, bool) {
-	const example = `{ a = "192.0.2.204", b = "192.0.2.205" }`
 	v, ok := l.value(raw.ForEach)
-	if !ok {
-		return nil, false
-	}
-	set := v.Type().IsSetType() && v.Type().ElementType() == cty.String
-	if !set && !v.Type().IsMapType() && !v.Type().IsObjectType() {
-		l.errorf(raw.ForEach.Expr.Range(), "Wrong type", "\"for_each\" must be a map or a set of strings, and this is %s. Write for_each = %s, or toset([\"a\", \"b\"]).", article(v.Type()), example)
-		return nil, false
-	}
-	if v.LengthInt() > maxCount {
-		l.errorf(raw.ForEach.Expr.Range(), "Too many nodes", "A machines block has at most %d nodes, and this has %d. Write several blocks.", maxCount, v.LengthInt())
+	if !ok || !l.enumerable(raw.ForEach, v) {
 		return nil, false
 	}
 	var list []instance
 	for it := v.ElementIterator(); it.Next(); {
 		key, value := it.Element()
-		if set {
+		if v.Type().IsSetType() {
 			key = value
 		}
-		ok = l.key(raw, key) && ok
-		if ok {
-			list = append(list, instance{key.AsString(), "each", eachObject(key.AsString(), value)})
+		if !l.key(raw, key) {
+			ok = false
+			continue
 		}
+		list = append(list, instance{key.AsString(), "each", eachObject(key.AsString(), value)})
 	}
 	return list, ok
+}
+
+// enumerable checks that v has keys to name nodes by, and not too many.
+func (l *loader) enumerable(a *hcl.Attribute, v cty.Value) bool {
+	set := v.Type().IsSetType() && v.Type().ElementType() == cty.String
+	switch {
+	case !set && !v.Type().IsMapType() && !v.Type().IsObjectType():
+		l.errorf(a.Expr.Range(), "Wrong type", "%q must be a map or a set of strings, and this is %s. Write %s, or toset([\"a\", \"b\"]).",
+			a.Name, article(v.Type()), assign(a, `{ a = "192.0.2.204", b = "192.0.2.205" }`))
+		return false
+	case v.LengthInt() > maxCount:
+		l.errorf(a.Expr.Range(), "Too many nodes", "A machines block has at most %d nodes, and this has %d. Write several blocks.", maxCount, v.LengthInt())
+		return false
+	}
+	return true
 }
 
 // key checks what becomes part of a node's name.

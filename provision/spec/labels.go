@@ -23,27 +23,32 @@ const labelsExample = `{ "example.net/rack" = "a" }`
 
 // nodeLabels reads the labels of nodes.
 func (l *loader) nodeLabels(a *hcl.Attribute) (map[string]string, bool) {
+	labels, ok := l.stringMap(a, labelsExample)
+	for _, key := range sorted(labels) {
+		ok = l.nodeLabel(keyRange(a.Expr, key), key, labels[key]) && ok
+	}
+	return labels, ok
+}
+
+func (l *loader) stringMap(a *hcl.Attribute, example string) (map[string]string, bool) {
 	v, ok := l.value(a)
 	if !ok {
 		return nil, false
 	}
 	if !v.Type().IsMapType() && !v.Type().IsObjectType() {
-		l.wrongType(a.Expr.Range(), a.Name, v, "a map of strings", assign(a, labelsExample))
+		l.wrongType(a.Expr.Range(), a.Name, v, "a map of strings", assign(a, example))
 		return nil, false
 	}
-	labels := map[string]string{}
+	values := map[string]string{}
 	for it := v.ElementIterator(); it.Next(); {
 		key, value := it.Element()
 		if value.IsNull() || value.Type() != cty.String {
-			l.wrongType(a.Expr.Range(), a.Name, value, "a map of strings", assign(a, labelsExample))
+			l.wrongType(keyRange(a.Expr, key.AsString()), a.Name, value, "a map of strings", assign(a, example))
 			return nil, false
 		}
-		labels[key.AsString()] = value.AsString()
+		values[key.AsString()] = value.AsString()
 	}
-	for _, key := range sorted(labels) {
-		ok = l.nodeLabel(keyRange(a.Expr, key), key, labels[key]) && ok
-	}
-	return labels, ok
+	return values, true
 }
 
 func (l *loader) nodeLabel(at hcl.Range, key, value string) bool {

@@ -222,17 +222,7 @@ func (l *loader) overlay(blocks, over hcl.Blocks) hcl.Blocks {
 	replaced := func(b *hcl.Block) bool {
 		return b.Type == "secret" && slices.ContainsFunc(over, func(o *hcl.Block) bool { return sameBlock(b, o) })
 	}
-	over = slices.DeleteFunc(over, func(b *hcl.Block) bool {
-		switch b.Type {
-		case "locals":
-			l.errorf(b.DefRange, "Locals in an override", "An override has no locals of its own. Write the values where they are used.")
-		case "variable":
-			l.errorf(b.DefRange, "Variable in an override", "An override declares no variables. Give those of the spec another value by --var or --var-file.")
-		default:
-			return false
-		}
-		return true
-	})
+	over = slices.DeleteFunc(over, l.shared)
 	blocks, added := mergeBlocks(slices.DeleteFunc(blocks, replaced), over)
 	for _, b := range added {
 		if b.Type == "secret" {
@@ -242,6 +232,19 @@ func (l *loader) overlay(blocks, over hcl.Blocks) hcl.Blocks {
 		l.errorf(b.DefRange, "Nothing to override", "The spec has no %s. Write the labels of one of its blocks.", title(b))
 	}
 	return blocks
+}
+
+// shared refuses blocks that an override cannot have.
+func (l *loader) shared(b *hcl.Block) bool {
+	switch b.Type {
+	case "locals":
+		l.errorf(b.DefRange, "Locals in an override", "An override has no locals of its own. Write the values where they are used.")
+		return true
+	case "variable":
+		l.errorf(b.DefRange, "Variable in an override", "An override declares no variables. Give those of the spec another value by --var or --var-file.")
+		return true
+	}
+	return false
 }
 
 // distinct leaves out, after reporting them, blocks with the name of an

@@ -170,27 +170,32 @@ func misspeltType(detail string) string {
 // fallback evaluates the default of v, which also is its type when none is written.
 func (r *reader) fallback(v *variable) (cty.Value, bool) {
 	if v.raw.Default == nil {
-		if v.want == cty.NilType {
-			v.want = cty.String
-		}
+		v.assume(cty.String)
 		return cty.NilVal, true
 	}
 	value, ok := r.evaluate(v.raw.Default)
 	if !ok {
 		return cty.NilVal, false
 	}
-	if v.want == cty.NilType {
-		v.want = cty.DynamicPseudoType
-		if value.Type().IsPrimitiveType() {
-			v.want = value.Type()
-		}
-	}
+	v.assume(value.Type())
 	converted, err := v.convert(value)
 	if err != nil {
 		r.errorf(v.raw.Default.Expr.Range(), "Wrong type", "The default of variable %q does not fit its type: %s. Write %s.", v.name, err, v.kind())
 		return cty.NilVal, false
 	}
 	return converted, true
+}
+
+// assume gives v the type of its default, if it has none of its own. What is
+// made of parts may have other parts.
+func (v *variable) assume(t cty.Type) {
+	switch {
+	case v.want != cty.NilType:
+	case t.IsPrimitiveType():
+		v.want = t
+	default:
+		v.want = cty.DynamicPseudoType
+	}
 }
 
 // convert gives value the type of v.
