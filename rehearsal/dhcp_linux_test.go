@@ -3,10 +3,15 @@ package rehearsal
 import (
 	"crypto/ed25519"
 	"crypto/rand"
+	"encoding/json"
+	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -125,4 +130,65 @@ func shell(t *testing.T, key ssh.Signer, at netip.Addr, command string) string {
 			t.Fatalf("log in to %s: %v", at, err)
 		}
 	}
+}
+
+// A machine that nobody told of our DNS server asks the router's, which knows
+// no name of the cluster: the service says so, and does not install.
+func TestAMachineWithTheRoutersDNSIsNotInstalled(t *testing.T) {
+	if !inside(t) {
+		return
+	}
+	cfg := example(t)
+	w := open(t, cfg)
+	const pullSecret = `{"auths":{"fake":{"auth":"aWQ6cGFzcwo="}}}`
+	var cluster, infraEnv struct {
+		ID  string
+		URL string `json:"download_url"`
+	}
+	call(t, "POST", "/clusters", `{"name":"mycluster","base_dns_domain":"lab.test","openshift_version":"4.20.3","pull_secret":`+strconv.Quote(pullSecret)+
+		`,"platform":{"type":"none"},"user_managed_networking":true,"control_plane_count":1}`, &cluster)
+	call(t, "POST", "/infra-envs", `{"name":"mycluster","cluster_id":"`+cluster.ID+`","pull_secret":`+strconv.Quote(pullSecret)+`}`, &infraEnv)
+	m := vm(1, "vmbr0", 0)
+	m.CD = filepath.Join(cfg.Dir, "discovery.iso")
+	_, image := get(t, infraEnv.URL, "", nil)
+	must(t, os.WriteFile(m.CD, []byte(image), 0o600))
+	must(t, w.datacentres[0].rack.PowerOn(m))
+	type listed struct {
+		Status    string
+		Info      string `json:"status_info"`
+		Inventory string
+	}
+	var hosts []listed
+	for deadline := time.Now().Add(20 * time.Second); len(hosts) == 0 || !strings.Contains(hosts[0].Info, "resolve"); <-time.After(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("hosts %+v, console %+v", hosts, w.Hosts())
+		}
+		call(t, "GET", "/infra-envs/"+infraEnv.ID+"/hosts", "", &hosts)
+	}
+	for _, name := range []string{"api", "api-int", "*.apps"} {
+		if want := "Couldn't resolve domain name " + name + ".mycluster.lab.test on the host"; hosts[0].Status != "insufficient" || !strings.Contains(hosts[0].Info, want) {
+			t.Errorf("status %s, %s; want insufficient, %s", hosts[0].Status, hosts[0].Info, want)
+		}
+	}
+	if want := leased(t, w, 1).String() + "/24"; !strings.Contains(hosts[0].Inventory, want) {
+		t.Errorf("the inventory does not have the leased address %s: %s", want, hosts[0].Inventory)
+	}
+}
+
+// call is the user's own call of the installer.
+func call(t *testing.T, method, path, body string, into any) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, "http://192.0.2.9:8090/api/assisted-install/v2"+path, strings.NewReader(body))
+	must(t, err)
+	r.Header.Set("Content-Type", "application/json")
+	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	answer, err := client.Do(r)
+	must(t, err)
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	must(t, err)
+	if answer.StatusCode/100 != 2 {
+		t.Fatalf("%s %s: %s: %s", method, path, answer.Status, text)
+	}
+	must(t, json.Unmarshal(text, into))
 }

@@ -41,6 +41,7 @@ of yours is contacted and no secret of yours is read.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.rehearse(cmd.Context(), o) },
 	}
 	a.fileFlags(cmd)
+	a.varFlags(cmd)
 	a.progressFlag(cmd)
 	a.outputFlag(cmd, "table, json")
 	cmd.Flags().BoolVar(&o.keep, "keep", false, "keep the cluster and its world until Ctrl-C")

@@ -60,10 +60,27 @@ func TestRehearseExamples(t *testing.T) {
 	}
 	for _, path := range specs {
 		t.Run(filepath.Base(filepath.Dir(path)), func(t *testing.T) {
+			t.Parallel()
 			report := rehearse(t, exec.Command(slipway(t), "rehearse", "-f", path, "-o", "json"))
-			wantReady(t, report, "control-0", "control-1", "control-2", "worker-0", "worker-1")
+			wantReady(t, report, plannedNodes(t, path)...)
 		})
 	}
+}
+
+// plannedNodes are the names of the nodes that a spec asks for.
+func plannedNodes(t *testing.T, path string) (names []string) {
+	t.Helper()
+	a := &app{files: []string{path}, stderr: io.Discard}
+	r, err := a.read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range r.Clusters {
+		for _, n := range c.Nodes {
+			names = append(names, n.Name)
+		}
+	}
+	return names
 }
 
 // An ordinary user can rehearse where namespaces are allowed to them.

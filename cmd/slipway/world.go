@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -36,6 +37,7 @@ datacentres are joined.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.world(cmd.Context(), pace.Pace(o.speed), output) },
 	}
 	cmd.Flags().StringArrayVarP(&a.files, "file", "f", nil, "spec `FILE` or directory, a spec of its own each (default cluster.hcl)")
+	a.varFlags(cmd)
 	cmd.Flags().StringVarP(&output, "output", "o", "json", "form of the ready line: json")
 	return cmd
 }
@@ -159,19 +161,34 @@ func (w *world) command(ctx context.Context, args ...string) *exec.Cmd {
 	if w.app.cluster != "" {
 		cmd.Args = append(cmd.Args, "--cluster", w.app.cluster)
 	}
-	for _, name := range []string{"PATH", "HOME", "TERM", "LANG", "TMPDIR"} {
-		if value, ok := os.LookupEnv(name); ok {
-			cmd.Env = append(cmd.Env, name+"="+value)
-		}
+	for _, v := range w.app.vars {
+		cmd.Args = append(cmd.Args, "--var", v)
 	}
-	for name, value := range w.process.Ready.Env {
-		cmd.Env = append(cmd.Env, name+"="+value)
+	for _, f := range w.app.varFiles {
+		cmd.Args = append(cmd.Args, "--var-file", f)
 	}
+	cmd.Env = w.environment()
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = takeDown
 	// Ctrl-C reaches slipway through Cancel, once, and not from the terminal.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return cmd
+}
+
+// environment is what slipway sees inside: of the user's, what programs need
+// to run at all, and the values of the spec's variables.
+func (w *world) environment() []string {
+	var env []string
+	for _, pair := range os.Environ() {
+		name, _, _ := strings.Cut(pair, "=")
+		if slices.Contains([]string{"PATH", "HOME", "TERM", "LANG", "TMPDIR"}, name) || strings.HasPrefix(name, "SLIPWAY_VAR_") {
+			env = append(env, pair)
+		}
+	}
+	for name, value := range w.process.Ready.Env {
+		env = append(env, name+"="+value)
+	}
+	return env
 }
 
 // slipway runs one verb inside and passes its exit code on.
