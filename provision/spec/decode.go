@@ -87,6 +87,7 @@ func (l *loader) clusters(blocks hcl.Blocks, providers []Provider) []*cluster {
 	for _, b := range blocks {
 		c := &cluster{Cluster: Cluster{Name: b.Labels[0], Range: b.DefRange, SSH: SSH{User: "core"}}}
 		l.diags = append(l.diags, gohcl.DecodeBody(b.Body, nil, &c.raw)...)
+		l.leaveOut(&c.raw)
 		l.named("cluster", c.Name, maxCluster, b.LabelRanges[0])
 		l.cluster(c, providers)
 		list = append(list, c)

@@ -28,6 +28,7 @@ func (l *loader) networks(blocks hcl.Blocks) {
 	for _, b := range blocks {
 		n := &network{Network: Network{Label: b.Labels[0], Range: b.DefRange}}
 		l.diags = append(l.diags, gohcl.DecodeBody(b.Body, nil, &n.raw)...)
+		l.leaveOut(&n.raw)
 		l.network(n)
 		l.nets = append(l.nets, n)
 	}

@@ -85,7 +85,10 @@ var problems = []struct {
 		`13,32-39: Wrong type: "count" must be a number, and this is a string. Write count = 3.`,
 	}},
 	{"null", []edit{{`"lab.test"`, `null`}}, []string{
-		`8,17-21: Null value: "domain" is null. Write a value, or leave the line out.`,
+		`7,1-20: Missing argument: "domain" is required. Write domain = "lab.test" in this block.`,
+	}},
+	{"null for one node", []edit{{`{ count = 2 }`, "{\n    for_each = { a = 8, b = null }\n    cpus     = each.value\n  }"}}, []string{
+		`16,16-26: Null value: "cpus" is null. Write a value, or leave the line out.`,
 	}},
 	{"negative count", []edit{{`{ count = 3 }`, `{ count = -3 }`}}, []string{
 		`13,32-34: Invalid number: "count" must be a whole number from 0 to 10000. Write count = 3.`,

@@ -191,6 +191,8 @@ func (r *reader) fallback(v *variable) (cty.Value, bool) {
 func (v *variable) assume(t cty.Type) {
 	switch {
 	case v.want != cty.NilType:
+	case t == cty.DynamicPseudoType: // null
+		v.want = cty.String
 	case t.IsPrimitiveType():
 		v.want = t
 	default:

@@ -231,3 +231,22 @@ func TestGivenValuesCanBeHandedOn(t *testing.T) {
 		t.Errorf("handed on (-want +got):\n%s", diff)
 	}
 }
+
+// A variable that is null leaves out the line it is used in.
+func TestNullIsLeftOut(t *testing.T) {
+	text := "variable \"n\" { default = null }\n" + strings.NewReplacer(`gateway = "192.0.2.1"`, "gateway = \"192.0.2.1\"\n  upstream = var.n",
+		"  pull_secret = secret.pull", "  pull_secret = var.n\n  ttl = var.n\n  protect = var.n", "services { address", "services {\n mode = var.n\n dns { mode = var.n }\n address",
+		`"192.0.2.210" }`, "\"192.0.2.210\"\n}", "{ count = 2 }", "{\n count = 2\n cpus = var.n\n addresses = var.n\n for_each = var.n\n}").Replace(valid)
+	s, diags, _ := load(t, text)
+	if s == nil || len(diags) > 0 {
+		t.Fatal(said(diags))
+	}
+	c := s.Clusters[0]
+	last := c.Nodes[len(c.Nodes)-1]
+	if c.PullSecret.Set() || c.TTL != 0 || len(c.Network.Upstream) != 1 || last.CPUs != defaultCPUs || last.Address.String() != "192.0.2.215" {
+		t.Errorf("cluster %+v", c)
+	}
+	if s, diags, _ = loadWith(t, text, Options{Vars: []string{"n=8h"}}); s != nil {
+		t.Errorf("8h is taken for everything: %v", said(diags))
+	}
+}

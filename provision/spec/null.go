@@ -1,0 +1,39 @@
+package spec
+
+import (
+	"reflect"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// leaveOut removes from raw, a pointer to a struct for gohcl, the attributes
+// that are null: `ttl = var.ttl` without a value is as if it were not written.
+// What differs from node to node is not looked at here.
+func (r *reader) leaveOut(raw any) {
+	r.leaveOutOf(reflect.ValueOf(raw).Elem())
+}
+
+func (r *reader) leaveOutOf(raw reflect.Value) {
+	for i := range raw.NumField() {
+		switch field := raw.Field(i); raw.Type().Field(i).Type {
+		case reflect.TypeFor[*hcl.Attribute]():
+			if a := field.Interface().(*hcl.Attribute); a != nil && !varies(a) && r.isNull(a) {
+				field.SetZero()
+			}
+		case reflect.TypeFor[*rawSSH](), reflect.TypeFor[*rawServices](), reflect.TypeFor[*rawDNS]():
+			if !field.IsNil() {
+				r.leaveOutOf(field.Elem())
+			}
+		case reflect.TypeFor[[]rawMachines](), reflect.TypeFor[[]rawCheck]():
+			for j := range field.Len() {
+				r.leaveOutOf(field.Index(j))
+			}
+		}
+	}
+}
+
+// isNull says nothing of errors: whoever reads a finds them.
+func (r *reader) isNull(a *hcl.Attribute) bool {
+	v, diags := a.Expr.Value(r.ctx)
+	return !diags.HasErrors() && v.IsKnown() && v.IsNull()
+}
