@@ -321,3 +321,48 @@ func TestCloseLeavesNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestBroadcastsReachTheSegmentBeforeThereIsAnAddress(t *testing.T) {
+	if !inside(t) {
+		return
+	}
+	l := lab(t)
+	must(t, l.AddSegment("other", netip.MustParsePrefix("203.0.113.1/24")))
+	server, err := l.ListenSegment("lan", 67)
+	must(t, err)
+	defer server.Close()
+	other, err := l.ListenSegment("other", 67)
+	must(t, err)
+	defer other.Close()
+	p, err := l.AddMachine("lan", net.HardwareAddr{2, 0, 0, 0, 0, 10})
+	must(t, err)
+	must(t, p.Up())
+	must(t, p.Configure(nil, netip.Addr{}, 0))
+	client, err := p.Broadcast(68)
+	must(t, err)
+	defer client.Close()
+	everybody := func(port int) net.Addr { return &net.UDPAddr{IP: net.IPv4bcast, Port: port} }
+	text := make([]byte, 16)
+	heard := false
+	for range 50 { // the first ones may come before the cable is up
+		client.WriteTo([]byte("discover"), everybody(67))
+		server.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		n, _, err := server.ReadFrom(text)
+		if heard = err == nil && string(text[:n]) == "discover"; heard {
+			break
+		}
+	}
+	if !heard {
+		t.Fatal("the datacentre hears nothing")
+	}
+	_, err = server.WriteTo([]byte("offer"), everybody(68))
+	must(t, err)
+	must(t, client.SetReadDeadline(time.Now().Add(5*time.Second)))
+	if n, from, err := client.ReadFrom(text); err != nil || string(text[:n]) != "offer" || from.String() != "192.0.2.1:67" {
+		t.Errorf("heard %q from %v, %v", text[:n], from, err)
+	}
+	must(t, other.SetReadDeadline(time.Now().Add(50*time.Millisecond)))
+	if n, _, err := other.ReadFrom(text); err == nil {
+		t.Errorf("another segment heard %q", text[:n])
+	}
+}
