@@ -51,36 +51,53 @@ func (l link) object() string {
 	return path
 }
 
+// checkBridges looks for the bridge of each link on each node. One that the
+// token may not use is not listed either: which it is cannot be known.
 func (p *Provider) checkBridges(ctx context.Context, s *survey) {
-	for _, node := range s.nodes {
-		missing := make(map[string]bool)
-		for _, l := range s.wanted() {
-			if !missing[l.bridge] {
-				missing[l.bridge] = !p.checkLink(ctx, s, string(node.Name), l)
+	for _, l := range s.wanted() {
+		var missing []string
+		for _, node := range s.nodes {
+			if !p.checkLink(ctx, s, string(node.Name), l) {
+				missing = append(missing, string(node.Name))
 			}
+		}
+		if len(missing) > 0 {
+			p.missLink(s, l, missing)
 		}
 	}
 }
 
 // checkLink looks among virtual networks, which not every version counts as
-// bridges, before it complains.
+// bridges, before it misses one.
 func (p *Provider) checkLink(ctx context.Context, s *survey, node string, l link) bool {
 	named := func(b pveBridge) bool { return string(b.Name) == l.bridge }
 	i := slices.IndexFunc(s.bridges[node], named)
 	if i < 0 {
 		vnets, err := p.bridges(ctx, node, "vnet")
-		if err == nil && slices.ContainsFunc(vnets, named) {
-			return true
-		}
-		s.fatal(fmt.Sprintf("there are: %s; set bridge in the network block", bridgeList(s.bridges[node])),
-			"bridge %q does not exist on node %q, or the token may not use it", l.bridge, node)
-		return false
+		return err == nil && slices.ContainsFunc(vnets, named)
 	}
 	if mtu := cmp.Or(int(s.bridges[node][i].MTU), 1500); l.mtu > mtu {
 		s.fatal(fmt.Sprintf("give the bridge the MTU in System, Network of the node, or write mtu = %d", mtu),
 			"machines ask for an MTU of %d, and that of bridge %q on node %q is %d", l.mtu, l.bridge, node, mtu)
 	}
 	return true
+}
+
+func (p *Provider) missLink(s *survey, l link, missing []string) {
+	list := bridgeList(s.bridges[missing[0]])
+	where := strings.Join(missing, ", ")
+	if s.rights.has(l.object(), "SDN.Use") {
+		s.fatal(fmt.Sprintf("there are: %s; set bridge in the network block", list), "bridge %q does not exist on %s", l.bridge, where)
+		return
+	}
+	n := networkNeed(l.object())
+	s.fatal(n.grant(s.token)+"\n# or set bridge in the network block to one of: "+list+
+		"\n# of a VNet of SDN the path is /sdn/zones/ZONE/"+l.bridge,
+		"the token lacks SDN.Use on %s, or bridge %q does not exist on %s", n.path, l.bridge, where)
+}
+
+func networkNeed(path string) need {
+	return need{path: path, role: "SlipwayNetwork", privileges: []string{"SDN.Use"}}
 }
 
 func bridgeList(bridges []pveBridge) string {

@@ -67,8 +67,6 @@ func TestCheck(t *testing.T) {
 		{name: "storages that are not there", cfg: func(c *proxmox.Config) {
 			c.Nodes, c.Storage = []string{"pve1"}, proxmox.Storage{Disk: "fast", ISO: "nas"}
 		}, want: asIs, tell: []provider.Problem{
-			{What: `storage "fast" is not on node "pve1", or the token may not use it`, Hint: "set storage = { disk = … } to one of: local-lvm", Fatal: true},
-			{What: `storage "nas" is not on node "pve1", or the token may not use it`, Hint: "set storage = { iso = … } to one of: local", Fatal: true},
 			lacks("Datastore.AllocateSpace, Datastore.Audit", "/storage/fast", "SlipwayDisks", "Datastore.AllocateSpace Datastore.Audit"),
 			lacks("Datastore.AllocateTemplate, Datastore.Audit", "/storage/nas", "SlipwayImages", "Datastore.AllocateTemplate Datastore.Audit"),
 			warning(lacks("Datastore.Allocate", "/storage/nas", "SlipwayCleanup", "Datastore.Allocate"), ": `slipway down` leaves the boot image there"),
@@ -78,8 +76,16 @@ func TestCheck(t *testing.T) {
 			tell: []provider.Problem{{What: `storage "local" on node "pve1" does not take ISO images`, Hint: "add it: pvesm set local --content vztmpl,iso", Fatal: true}}},
 		{name: "a bridge that is not there", cfg: one,
 			want: with(node(0), func(m *provider.Machine) { m.NICs = []provider.NIC{{MAC: m.NICs[0].MAC, Bridge: "vmbr9"}} }),
-			tell: []provider.Problem{{What: `bridge "vmbr9" does not exist on node "pve1", or the token may not use it`,
-				Hint: "there are: vmbr0; set bridge in the network block", Fatal: true}}},
+			tell: []provider.Problem{{What: `the token lacks SDN.Use on /sdn/zones/localnetwork/vmbr9, or bridge "vmbr9" does not exist on pve1`,
+				Hint: lacks("SDN.Use", "/sdn/zones/localnetwork/vmbr9", "SlipwayNetwork", "SDN.Use").Hint +
+					"\n# or set bridge in the network block to one of: vmbr0\n# of a VNet of SDN the path is /sdn/zones/ZONE/vmbr9", Fatal: true}}},
+		{name: "a bridge that is not there, for a token that might use it", world: func(c *pve.Config) { c.Tokens[0].ACL = allRights },
+			want: with(node(0), func(m *provider.Machine) { m.NICs = []provider.NIC{{MAC: m.NICs[0].MAC, Bridge: "vmbr9"}} }),
+			tell: []provider.Problem{{What: `storage "local" is another one on each of 2 nodes: the boot image is uploaded to each that needs it`,
+				Hint: "a storage that the nodes share (NFS, CIFS, CephFS) gets it once"},
+				{What: `bridge "vmbr9" does not exist on pve1, pve2`, Hint: "there are: vmbr0; set bridge in the network block", Fatal: true}}},
+		{name: "a storage that is not on the node", world: func(c *pve.Config) { c.Tokens[0].ACL = allRights }, cfg: func(c *proxmox.Config) { one(c); c.Storage.Disk = "fast" }, want: asIs,
+			tell: []provider.Problem{{What: `storage "fast" is not on node "pve1"`, Hint: "set storage = { disk = … } to one of: local-lvm", Fatal: true}}},
 		{name: "rights that are missing", cfg: one, world: func(c *pve.Config) {
 			c.Tokens[0].ACL = slices.Clone(leastRights)
 			c.Tokens[0].ACL[0].Privileges = slices.DeleteFunc(slices.Clone(leastRights[0].Privileges), func(p string) bool {

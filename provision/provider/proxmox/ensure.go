@@ -20,25 +20,33 @@ func (p *Provider) Ensure(ctx context.Context, m provider.Machine) (provider.Mac
 	if err != nil {
 		return m, err
 	}
-	v, err := vm{}, errGone
 	for try := 1; ; try++ {
-		if !p.takeFresh(m) {
-			v, err = p.look(ctx, m)
-		}
-		made := errors.Is(err, errGone)
-		switch {
-		case made:
-			v, err = p.create(ctx, m, params)
-		case errors.Is(err, provider.ErrTaken):
-			v, err = p.lookAfterCreation(ctx, m)
-		}
+		got, err := p.makeOrAdopt(ctx, m, params)
 		if err == nil {
-			return p.settle(ctx, m, v, made)
+			return got, nil
 		}
-		if !lost(err) || try == lostTries || ctx.Err() != nil {
+		if !lost(err) && !errors.Is(err, errGone) || try == lostTries || ctx.Err() != nil {
 			return m, fmt.Errorf("create machine %s (VM %s): %w", m.Name, m.ID, err)
 		}
 	}
+}
+
+func (p *Provider) makeOrAdopt(ctx context.Context, m provider.Machine, params map[string]any) (provider.Machine, error) {
+	v, err := vm{}, errGone
+	if !p.takeFresh(m) {
+		v, err = p.look(ctx, m)
+	}
+	if errors.Is(err, provider.ErrTaken) {
+		v, err = p.lookAfterCreation(ctx, m)
+	}
+	made := errors.Is(err, errGone)
+	if made {
+		v, err = p.create(ctx, m, params)
+	}
+	if err != nil {
+		return m, err
+	}
+	return p.settle(ctx, m, v, made)
 }
 
 // create sends the call, waits for its task and looks at the result.
@@ -149,11 +157,7 @@ func (p *Provider) awaitCreation(ctx context.Context, m provider.Machine) error 
 	if err != nil || !running {
 		return err
 	}
-	var failed *TaskError
-	if err := p.api.finish(ctx, task.text, vmTask); !errors.As(err, &failed) {
-		return err
-	}
-	return nil
+	return p.api.settled(ctx, task, vmTask)
 }
 
 // settle describes the machine. One that was made just now is off: nothing
@@ -169,7 +173,11 @@ func (p *Provider) settle(ctx context.Context, asked provider.Machine, v vm, mad
 	return got, nil
 }
 
+// adopted takes a machine over, unless an earlier run is removing it still.
 func (p *Provider) adopted(ctx context.Context, asked provider.Machine, v vm) (provider.Machine, error) {
+	if err := p.awaitDestruction(ctx, v); err != nil {
+		return asked, err
+	}
 	if err := p.tag(ctx, v, asked.Tags); err != nil {
 		return asked, err
 	}

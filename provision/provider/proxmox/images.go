@@ -82,11 +82,7 @@ func (p *Provider) lacking(ctx context.Context, nodes []string, ref string, size
 	if err != nil || len(missing) == 0 {
 		return missing, err
 	}
-	token, err := p.token()
-	if err == nil {
-		err = p.api.awaitUploads(ctx, token.id)
-	}
-	if err != nil {
+	if err := p.awaitUploads(ctx); err != nil {
 		return nil, err
 	}
 	return p.without(ctx, missing, ref, size)
@@ -170,10 +166,13 @@ func (p *Provider) stored(ctx context.Context, node, ref string, size int64) (bo
 	}), err
 }
 
-// Drop deletes an image from every node's ISO storage. Nothing here asks
-// whether a machine still has it in its tray, and neither does PVE.
+// Drop deletes an image from every node's ISO storage, unless a machine has
+// it in its tray: PVE does not ask, and the machine would start no more.
 func (p *Provider) Drop(ctx context.Context, ref string) error {
 	nodes, err := p.placeable(ctx)
+	if err == nil {
+		err = p.checkTrays(ctx, ref)
+	}
 	if err != nil {
 		return fmt.Errorf("drop image %s: %w", ref, err)
 	}
@@ -183,6 +182,20 @@ func (p *Provider) Drop(ctx context.Context, ref string) error {
 		}
 	}
 	return nil
+}
+
+func (p *Provider) checkTrays(ctx context.Context, ref string) error {
+	all, err := p.guests(ctx)
+	if err != nil {
+		return err
+	}
+	machines, err := p.readAll(ctx, slices.DeleteFunc(all, func(g guest) bool { return !p.candidate(g) }))
+	for _, v := range machines {
+		if v.media() == ref {
+			return hint.With(fmt.Errorf("VM %d on node %q has it in its tray", v.id, v.node), "remove the machine or eject the image first")
+		}
+	}
+	return err
 }
 
 func (p *Provider) dropFrom(ctx context.Context, node, ref string) error {

@@ -95,6 +95,24 @@ func TestDropWithoutTheRight(t *testing.T) {
 	}
 }
 
+// An image that a machine may boot from is not taken from under it.
+func TestDropOfAnImageInUse(t *testing.T) {
+	d := newDatacentre(t, nil)
+	p := d.open()
+	m := create(t, p, node(0))
+	ref, err := p.Put(bounded(t), iso(t, 1000), []string{m.Place}, nil)
+	if err = errors.Join(err, p.Insert(bounded(t), m, ref)); err != nil {
+		t.Fatal(err)
+	}
+	want := "drop image " + ref + ": VM " + m.ID + " on node \"" + m.Place + "\" has it in its tray"
+	if err := p.Drop(bounded(t), ref); err == nil || err.Error() != want {
+		t.Errorf("error is %v\nwant %s", err, want)
+	}
+	if err := errors.Join(p.Eject(bounded(t), m), p.Drop(bounded(t), ref)); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestCorruptImageIsRefused(t *testing.T) {
 	d := newDatacentre(t, nil)
 	img := iso(t, 1000)

@@ -19,7 +19,7 @@ const someUPID = "UPID:pve1:000C8FB5:0A5C31D6:66F1A2B3:qmcreate:20001:slipway@pv
 
 func TestParseUPID(t *testing.T) {
 	got, err := parseUPID(someUPID)
-	want := upid{text: someUPID, node: "pve1", kind: "qmcreate", user: "slipway@pve!ci", start: 0x66F1A2B3}
+	want := upid{text: someUPID, node: "pve1", kind: "qmcreate", id: "20001", user: "slipway@pve!ci", start: 0x66F1A2B3}
 	if err != nil || got != want {
 		t.Errorf("got %+v, %v; want %+v", got, err, want)
 	}
@@ -129,6 +129,23 @@ func TestErrorKinds(t *testing.T) {
 			t.Errorf("%q (-want +got):\n%s", c.text, diff)
 		}
 	}
+}
+
+// Whatever a server says becomes an error of one line that has its words.
+func FuzzErrorText(f *testing.F) {
+	f.Add(500, "unable to create VM 100 - VM 100 already exists on node 'pve1'\n")
+	f.Add(403, "Permission check failed (/vms/100, VM.Config.Options|VM.Config.Cloudinit)\n")
+	f.Add(0, "can't lock file '/var/lock/qemu-server/lock-100.conf' - got timeout")
+	f.Fuzz(func(t *testing.T, status int, said string) {
+		e := newError(status, said, nil)
+		if strings.ContainsAny(e.Error(), "\n\r") || e.Text != strings.Join(strings.Fields(said), " ") {
+			t.Errorf("%q became %q", said, e.Error())
+		}
+		if e.Kind == "" || e.Object != "" && (!strings.HasPrefix(e.Object, "/") || len(e.Privileges) == 0) {
+			t.Errorf("%q has kind %q, object %q, privileges %q", said, e.Kind, e.Object, e.Privileges)
+		}
+		_ = advised(e, e)
+	})
 }
 
 // Every body, however odd, becomes a refusal that proxmox-api-go can read.

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/slipway-project/slipway/internal/hint"
 	"github.com/slipway-project/slipway/provision/provider"
@@ -110,18 +111,37 @@ type pveNode struct {
 
 func (p *Provider) pveNodes(ctx context.Context) ([]pveNode, error) {
 	var all []pveNode
-	err := p.api.get(ctx, "/nodes", &all)
+	seen := time.Now()
+	if err := p.api.get(ctx, "/nodes", &all); err != nil {
+		return nil, err
+	}
 	slices.SortFunc(all, func(a, b pveNode) int { return cmp.Compare(a.Name, b.Name) })
-	return all, err
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.nodes = nodesSeen{all, seen}
+	return all, nil
+}
+
+type nodesSeen struct {
+	all  []pveNode
+	seen time.Time
 }
 
 // placeable lists the nodes that are online and, if any are named, named.
+// What was asked for a moment ago is not asked for again.
 func (p *Provider) placeable(ctx context.Context) ([]pveNode, error) {
-	all, err := p.pveNodes(ctx)
-	if err != nil {
-		return nil, err
+	p.mu.Lock()
+	known := p.nodes
+	p.mu.Unlock()
+	if time.Since(known.seen) > p.pace.Scale(landscapeAge) {
+		if _, err := p.pveNodes(ctx); err != nil {
+			return nil, err
+		}
+		p.mu.Lock()
+		known = p.nodes
+		p.mu.Unlock()
 	}
-	all = slices.DeleteFunc(all, func(node pveNode) bool {
+	all := slices.DeleteFunc(slices.Clone(known.all), func(node pveNode) bool {
 		named := len(p.cfg.Nodes) == 0 || slices.Contains(p.cfg.Nodes, string(node.Name))
 		return !named || node.Status != "online"
 	})

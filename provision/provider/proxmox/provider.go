@@ -31,13 +31,15 @@ type Provider struct {
 	pace  pace.Pace
 
 	list    shared[[]guest]
-	running lists // of virtual machines, by node
+	tasks   shared[[]taskStatus] // the latest of the cluster
+	running lists                // of virtual machines, by node
 	recent  recent
 
 	mu       sync.Mutex
 	allotted map[string]provider.Machine // by full name: chosen by Allocate, perhaps not yet there
 	fresh    map[string]bool             // those of them that nothing may have been begun for
 	land     landscape
+	nodes    nodesSeen
 }
 
 var (
@@ -60,7 +62,7 @@ func Open(cfg Config, opts Options) (*Provider, error) {
 		token: firstUse(cfg.tokenOr(opts.Lookup)), allotted: make(map[string]provider.Machine), fresh: make(map[string]bool),
 		recent: recent{pace: opts.Pace},
 	}
-	p.list.fetch = p.askGuests
+	p.list.fetch, p.tasks.fetch = p.askGuests, p.askTasks
 	p.api, err = newClient(cfg.Endpoint, p.pool, p.token, opts.Pace)
 	return p, err
 }

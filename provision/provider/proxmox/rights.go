@@ -52,7 +52,7 @@ func (p *Provider) needs(links []string) []need {
 		{path: images, role: "SlipwayCleanup", privileges: []string{"Datastore.Allocate"}, optional: "`slipway down` leaves the boot image there"},
 	}
 	for _, path := range links {
-		all = append(all, need{path: path, role: "SlipwayNetwork", privileges: []string{"SDN.Use"}})
+		all = append(all, networkNeed(path))
 	}
 	if strings.HasPrefix(p.cfg.Hardware.CPUType, "custom-") {
 		all = append(all, need{path: "/nodes", role: "SlipwayNodes", privileges: []string{"Sys.Audit"}})

@@ -17,6 +17,10 @@ const (
 // running guests hold an address; of the others the names are enough.
 func (p *Provider) checkGuests(ctx context.Context, s *survey) {
 	near := slices.DeleteFunc(slices.Clone(s.guests), func(g guest) bool {
+		if p.likely(g) && s.wants(string(g.Name)) {
+			s.here[string(g.Name)] = true
+			return true
+		}
 		return g.Type != "qemu" || g.Status != "running" && !s.wants(string(g.Name))
 	})
 	read, err := p.readAll(ctx, near)
@@ -29,6 +33,12 @@ func (p *Provider) checkGuests(ctx context.Context, s *survey) {
 			s.checkGuest(v, m)
 		}
 	}
+}
+
+// likely tells guests that look like ours and can clash with nobody but
+// themselves; a look at each would cost a call.
+func (p *Provider) likely(g guest) bool {
+	return g.Type == "qemu" && p.cfg.VMIDs.holds(int(g.VMID)) && string(g.Pool) == p.cfg.Pool && slices.Contains(tagList(g.Tags), ourTag)
 }
 
 func (s *survey) wants(name string) bool {

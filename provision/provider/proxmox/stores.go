@@ -58,6 +58,9 @@ func (s *survey) checkStorage(node, name string, want purpose) {
 			return
 		}
 	}
+	if !s.rights.has("/storage/"+name, "Datastore.Audit") && !s.lists(node, name) {
+		return // whether it is there cannot be known: the lack of rights is told
+	}
 	if !slices.Contains(fit, name) {
 		s.fatal(fmt.Sprintf("set storage = { %s = … } to one of: %s", want.key, strings.Join(fit, ", ")), "%s", s.unfit(node, name, want))
 	}
@@ -69,7 +72,11 @@ func (s *survey) unfit(node, name string, want purpose) string {
 			return fmt.Sprintf("storage %q on node %q is of type %s, which cannot hold %s", name, node, have.Type, want.things)
 		}
 	}
-	return fmt.Sprintf("storage %q is not on node %q, or the token may not use it", name, node)
+	return fmt.Sprintf("storage %q is not on node %q", name, node)
+}
+
+func (s *survey) lists(node, name string) bool {
+	return slices.ContainsFunc(s.storages[node], func(have pveStorage) bool { return string(have.Name) == name })
 }
 
 func (s *survey) checkFormat(node string, want Storage) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -121,24 +122,58 @@ func (c *client) runningTask(ctx context.Context, node, kind, user string, vmid 
 	return upid{}, false, nil
 }
 
-// awaitUploads waits for the copies that this token's uploads have begun and
-// no run waits for any more. Their handles do not tell what is copied, nor
-// need they be on the node that it is for: the list of the whole cluster is
-// looked at. How they end does not matter: the caller looks at what there is.
-func (c *client) awaitUploads(ctx context.Context, user string) error {
-	var tasks []taskStatus
-	if err := c.get(ctx, "/cluster/tasks", &tasks); err != nil {
+// underWay lists the tasks of a kind that are under way anywhere in the
+// cluster, as far as the token may see them: its own.
+func (p *Provider) underWay(ctx context.Context, kind string) ([]upid, error) {
+	all, err := p.tasks.get(ctx)
+	var found []upid
+	for _, t := range all {
+		if task, bad := parseUPID(string(t.UPID)); bad == nil && t.End == 0 && task.kind == kind {
+			found = append(found, task)
+		}
+	}
+	return found, err
+}
+
+func (p *Provider) askTasks(ctx context.Context) (all []taskStatus, err error) {
+	err = p.api.get(ctx, "/cluster/tasks", &all)
+	return all, err
+}
+
+// settled waits for a task, however it ends: the caller looks at what there is.
+func (c *client) settled(ctx context.Context, task upid, within time.Duration) error {
+	var failed *TaskError
+	if err := c.finish(ctx, task.text, within); !errors.As(err, &failed) {
 		return err
 	}
-	for _, t := range tasks {
-		task, err := parseUPID(string(t.UPID))
-		if err != nil || t.End != 0 || task.kind != "imgcopy" || task.user != user {
-			continue
-		}
-		var failed *TaskError
-		if err := c.finish(ctx, task.text, imageTask); err != nil && !errors.As(err, &failed) {
-			return err
+	return nil
+}
+
+// awaitUploads waits for the copies that this token's uploads have begun and
+// no run waits for any more. Their handles do not tell what is copied, nor
+// need they be on the node that it is for.
+func (p *Provider) awaitUploads(ctx context.Context) error {
+	token, err := p.token()
+	if err != nil {
+		return err
+	}
+	copies, err := p.underWay(ctx, "imgcopy")
+	for _, task := range copies {
+		if task.user == token.id {
+			err = errors.Join(err, p.api.settled(ctx, task, imageTask))
 		}
 	}
-	return nil
+	return err
+}
+
+// awaitDestruction waits for the end of v that an earlier run has begun, and
+// returns errGone when there was one.
+func (p *Provider) awaitDestruction(ctx context.Context, v vm) error {
+	ends, err := p.underWay(ctx, "qmdestroy")
+	for _, task := range ends {
+		if task.id == strconv.Itoa(v.id) {
+			return errors.Join(errGone, err, p.api.settled(ctx, task, vmTask))
+		}
+	}
+	return err
 }

@@ -23,7 +23,6 @@ import (
 	"github.com/slipway-project/slipway/internal/hint"
 	"github.com/slipway-project/slipway/internal/pace"
 	"github.com/slipway-project/slipway/internal/secret"
-	"github.com/slipway-project/slipway/internal/tlspin"
 	"github.com/slipway-project/slipway/provision/provider"
 )
 
@@ -380,7 +379,7 @@ func TestUploadInConstantMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got int64
-	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		got, _ = io.Copy(io.Discard, r.Body)
 		fmt.Fprintf(w, `{"data":%q}`, someUPID)
 	}))
@@ -389,7 +388,7 @@ func TestUploadInConstantMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pool := newTransport(anchors{name: endpoint.Hostname(), pins: []string{tlspin.Fingerprint(server.Certificate())}})
+	pool := newTransport(anchors{})
 	defer pool.CloseIdleConnections()
 	c, err := newClient(endpoint, pool, firstUse(secret.Of("test", testToken)), 1)
 	if err != nil {
