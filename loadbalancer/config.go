@@ -25,7 +25,7 @@ type Frontend struct {
 	Bind    netip.AddrPort `json:"bind"`
 	Check   Check          `json:"check"`
 	Allow   []netip.Prefix `json:"allow,omitempty"` // clients; empty: anybody
-	Members []Member       `json:"members"`
+	Members []Member       `json:"members"`         // may be none at first: addresses by DHCP are not known yet
 }
 
 // A Member is one server; its address is always a literal.

@@ -156,7 +156,7 @@ func (l *lab) get() (string, error) {
 }
 
 // eventually fails the test unless done is nil within d.
-func eventually(t *testing.T, d time.Duration, done func() error) {
+func eventually(t testing.TB, d time.Duration, done func() error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()

@@ -136,7 +136,7 @@ func strictCheck(t *testing.T, binary Binary, file string) {
 
 // checkable writes the rendered c where haproxy can read it with all that it
 // refers to.
-func checkable(t *testing.T, c Config) string {
+func checkable(t testing.TB, c Config) string {
 	t.Helper()
 	dir := t.TempDir()
 	text, err := Render(c, Env{Version: Oldest, RunDir: dir, MaxConn: 1000})
@@ -148,7 +148,7 @@ func checkable(t *testing.T, c Config) string {
 	return filepath.Join(dir, "haproxy.cfg")
 }
 
-func write(t *testing.T, path, text string) {
+func write(t testing.TB, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -194,7 +194,6 @@ func TestValidate(t *testing.T) {
 		{"mapped IPv4", func(f *Frontend) { f.Members[0].Address = addr("[::ffff:192.0.2.1]:1") }, `address "[::ffff:192.0.2.1]:1" is not a plain IP address and port`},
 		{"no port", func(f *Frontend) { f.Bind = addr("192.0.2.210:0") }, `address "192.0.2.210:0" is not a plain IP address and port`},
 		{"unknown role", func(f *Frontend) { f.Members[0].Role = "boot" }, `member "control-0": unknown role "boot"`},
-		{"no members", func(f *Frontend) { f.Members = nil }, "no members"},
 		{"unknown check", func(f *Frontend) { f.Check = "tcp" }, `unknown check "tcp"`},
 		{"open machine config server", func(f *Frontend) { f.Check = CheckMachine }, "the machine config server must not be open to anybody: allow the machine network"},
 		{"allowed nothing", func(f *Frontend) { f.Allow = []netip.Prefix{{}} }, `allowed clients "invalid Prefix" are not an IP prefix`},

@@ -37,9 +37,6 @@ func (m Mode) validate() error {
 
 func (f Frontend) validate() error {
 	errs := []error{validName(f.Name), validAddress(f.Bind), f.validCheck(), f.validAllow()}
-	if len(f.Members) == 0 {
-		errs = append(errs, errors.New("no members"))
-	}
 	seen := map[string]bool{}
 	for _, m := range f.Members {
 		if seen[m.Name] {

@@ -35,11 +35,10 @@ func (r *run) startServices(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	alive := r.answering(ctx)
-	if err := r.endServes(ctx, alive); err != nil {
+	if err := services.MakeRoom(ctx, r.cluster.FullName(), r.runDir()); err != nil {
 		return err
 	}
-	if alive {
+	if r.answering(ctx) {
 		return services.WaitServed(ctx, r.runDir(), doc.Serial)
 	}
 	h, err := services.Start(ctx, services.StartOptions{Exe: r.Exe, Document: r.document(), RunDir: r.runDir(),
@@ -65,18 +64,13 @@ func (p *Project) serveEnv() (env []string) {
 	return env
 }
 
-// endServes ends the cluster's serve and haproxy processes: those that run
-// elsewhere than in our directory (the state was lost and begun anew), and,
-// unless ours answers, those that hang in it.
-func (r *run) endServes(ctx context.Context, keepOurs bool) error {
+// endServes ends all serve and haproxy processes of the cluster.
+func (r *run) endServes(ctx context.Context) error {
 	handles, err := services.Find(r.cluster.FullName())
 	if err != nil {
 		return err
 	}
 	for _, h := range handles {
-		if keepOurs && h.RunDir == r.runDir() {
-			continue
-		}
 		if err := services.Stop(ctx, h); err != nil {
 			return fmt.Errorf("pid %d: %w", h.PID, err)
 		}
@@ -101,7 +95,7 @@ func (r *run) writeServices() (services.Document, error) {
 
 // stopServices ends whatever serves the cluster.
 func (r *run) stopServices(ctx context.Context) error {
-	if err := r.endServes(ctx, false); err != nil {
+	if err := r.endServes(ctx); err != nil {
 		return err
 	}
 	err := os.RemoveAll(r.runDir())

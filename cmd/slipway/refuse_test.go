@@ -100,17 +100,6 @@ func TestRehearseRefusesEarly(t *testing.T) {
 			}
 		})
 	}
-	t.Run("no haproxy", func(t *testing.T) {
-		// The mount is private to the world's namespaces.
-		path := strings.TrimSpace(w.run(t, "sh", "-c", "command -v haproxy"))
-		if err := w.command("mount", "--bind", "/dev/null", path).Run(); err != nil {
-			t.Fatal("mount inside the world: ", err)
-		}
-		stderr := w.fails(t, 12, nil, "up", "--yes", "-f", example)
-		if !strings.Contains(stderr, "apt-get install haproxy") {
-			t.Errorf("stderr does not say what to install:\n%s", stderr)
-		}
-	})
 	if hosts := w.hosts(t); len(hosts) != 0 {
 		t.Errorf("machines were made: %+v", hosts)
 	}

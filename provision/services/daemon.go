@@ -174,6 +174,30 @@ func option(args []string, name string) string {
 	return ""
 }
 
+// MakeRoom ends the serve and haproxy processes of the cluster that would be in
+// the way of a serve in runDir: those of other run directories (the state was
+// lost and begun anew), and, unless the one of runDir answers, that one. Its
+// haproxy goes on, for the next serve to take over.
+func MakeRoom(ctx context.Context, owner, runDir string) error {
+	found, err := Find(owner)
+	if err != nil {
+		return err
+	}
+	_, silent := Ask(ctx, runDir)
+	for _, h := range found {
+		switch {
+		case h.RunDir != runDir:
+			err = Stop(ctx, h)
+		case silent != nil && isServe(h.id().Args(), owner):
+			err = h.id().End(ctx, endTime)
+		}
+		if err != nil {
+			return fmt.Errorf("pid %d: %w", h.PID, err)
+		}
+	}
+	return nil
+}
+
 // Alive reports whether h still runs.
 func Alive(h Handle) bool { return h.id().Alive() }
 

@@ -81,34 +81,79 @@ func TestDaemonIsFoundAndEnds(t *testing.T) {
 	}
 }
 
+// Whoever is killed: DNS and balancer are back within two seconds after the
+// restart, each once, and haproxy goes on if it was not the one.
 func TestKilledDaemonStartsAgain(t *testing.T) {
-	d := local(newOwner())
-	o := daemon(t, d)
-	h := mustStart(t, o)
-	if err := syscall.Kill(h.PID, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
+	for name, victims := range map[string]func([]Handle) []Handle{
+		"serve":   func(all []Handle) []Handle { return all[:1] },
+		"haproxy": func(all []Handle) []Handle { return all[1:] },
+		"all":     func(all []Handle) []Handle { return all },
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := local(newOwner())
+			o := daemon(t, d)
+			h := mustStart(t, o)
+			before, err := Find(d.Owner)
+			if err != nil || len(before) != 2 {
+				t.Fatalf("found %+v, %v", before, err)
+			}
+			for _, v := range victims(before) {
+				if err := syscall.Kill(v.PID, syscall.SIGKILL); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if name == "serve" {
+				stillBalances(t, d)
+			}
+			begun := time.Now()
+			if name != "haproxy" {
+				within(t, time.Second, func() error { return dead(h) })
+				begun = time.Now()
+				h = mustStart(t, o)
+			}
+			within(t, 2*time.Second-time.Since(begun), func() error { return working(t, d, o.RunDir) })
+			after, err := Find(d.Owner)
+			if err != nil || len(after) != 2 || after[0] != h || (after[1] == before[1]) != (name == "serve") {
+				t.Errorf("found %+v, %v; before %+v", after, err, before)
+			}
+		})
 	}
-	within(t, 5*time.Second, func() error {
-		if Alive(h) {
-			return fmt.Errorf("%+v is alive", h)
-		}
-		return nil
-	})
-	left, err := Find(d.Owner)
-	if err != nil || len(left) != 1 {
-		t.Fatalf("found %+v, %v; want the haproxy that was left", left, err)
+}
+
+func dead(h Handle) error {
+	if Alive(h) {
+		return fmt.Errorf("%+v is alive", h)
 	}
+	return nil
+}
+
+func stillBalances(t *testing.T, d Document) {
+	t.Helper()
 	conn, err := net.Dial("tcp", d.Balancer.Frontends[0].Bind.String())
 	if err != nil {
-		t.Errorf("haproxy went with the one who watched it: %v", err)
-	} else {
+		t.Fatal("haproxy went with the one who watched it: ", err)
+	}
+	conn.Close()
+}
+
+// working asks DNS, the balancer and serve itself.
+func working(t *testing.T, d Document, runDir string) error {
+	t.Helper()
+	st, err := Ask(t.Context(), runDir)
+	if err != nil || st.Error != "" || st.Serial != d.Serial {
+		return fmt.Errorf("%v, %s", err, st.Error)
+	}
+	for _, f := range d.Balancer.Frontends {
+		conn, err := net.Dial("tcp", f.Bind.String())
+		if err != nil {
+			return err
+		}
 		conn.Close()
 	}
-	again := mustStart(t, o)
-	found, err := Find(d.Owner)
-	if err != nil || len(found) != 2 || found[0] != again || found[1] != left[0] {
-		t.Errorf("found %+v, %v; want one new serve and the haproxy that was left", found, err)
+	if got := lookup(t, d, "api-int."+d.DNS.Zones[0].Name); !strings.HasPrefix(got, "NOERROR") {
+		return fmt.Errorf("DNS says %s", got)
 	}
+	return nil
 }
 
 func TestQuitWaitsForTheEnd(t *testing.T) {
