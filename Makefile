@@ -11,7 +11,7 @@ SPEC    ?= examples/proxmox-ha/cluster.hcl
 
 build: ## the binary, bin/slipway
 	@mkdir -p bin
-	$(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/slipway ./cmd/slipway
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/slipway ./cmd/slipway
 
 demo: tools build ## rehearse the classic cluster: 3 control plane + 2 workers on Proxmox
 	bin/slipway rehearse -f $(SPEC)
@@ -33,9 +33,9 @@ test-unit: ## unit tests with the race detector
 test-net: ## tests in network namespaces of their own
 	$(GO) test -race -shuffle=on $(NET)
 
-test-servers: ## exports and updates with the DNS servers they are for, unpacked into a cache
+test-servers: ## real servers, unpacked into a cache: DNS servers to compare with, a Debian to be a services host
 	@tools/install --lists
-	$(GO) test -tags servers ./dnsserver/...
+	$(GO) test -tags servers ./dnsserver/... ./provision/services/remote
 
 test-rehearse: build ## the examples through the real `up` and `down`
 	$(GO) test -tags rehearse -timeout 20m ./cmd/slipway -run Rehearse
@@ -63,7 +63,8 @@ golden: ## rewrite golden files; read the diff like code
 	$(GO) test ./loadbalancer ./provision/plan ./provision/services -update
 
 docs: ## the pages that are generated from code
-	$(GO) test ./cmd/slipway -run TestReference -update
+	$(GO) test ./cmd/slipway ./provision/spec -run TestReference -update
+	$(GO) test ./provision/plan -run TestSchema -update
 
 tools: ## install the client tools that are missing
 	@tools/install

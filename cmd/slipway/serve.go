@@ -11,18 +11,38 @@ import (
 
 func newServe(a *app) *cobra.Command {
 	var o services.ServeOptions
+	var install, uninstall, noFirewall bool
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run DNS and load balancer as a services document says",
 		Long: `Serve answers DNS itself and runs the load balancer, a haproxy or its own, as the
 services document says, and follows the document without a restart. ` + "`slipway up`" + `
 starts it detached; it ends by SIGTERM, by ` + "`slipway serve stop`" + ` or by ` + "`slipway down`" + `.
-A service manager is told when it is ready, stopping and alive (sd_notify(3)).`,
+A service manager is told when it is ready, stopping and alive (sd_notify(3)).
+
+With --install it becomes a systemd service of this host, as root: the program,
+haproxy from the host's packages, the ports of firewalld or ufw, SELinux's
+boolean, and a unit with few privileges. --uninstall takes back exactly that.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case install && uninstall:
+				return usage(errors.New("--install and --uninstall exclude each other"))
+			case noFirewall && !install:
+				return usage(errors.New("--no-firewall goes with --install"))
+			case install:
+				return a.serveInstall(cmd.Context(), o.Owner, o.Document, noFirewall)
+			case uninstall:
+				return a.serveUninstall(cmd.Context(), o.Owner)
+			}
+			return a.serve(cmd.Context(), o)
+		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.Document, "document", "", "services document (JSON) to follow")
+	flags.StringVar(&o.Document, "document", "", "services document (JSON) to follow; with --install, - for stdin")
+	flags.BoolVar(&install, "install", false, "make it a systemd service of this host")
+	flags.BoolVar(&uninstall, "uninstall", false, "take that service away again")
+	flags.BoolVar(&noFirewall, "no-firewall", false, "leave the firewall alone when installing")
 	flags.StringVar(&o.RunDir, "run-dir", "", "directory of sockets and the haproxy configuration")
 	flags.StringVar(&o.Owner, "owner", "", "full name of the cluster that is served")
 	cmd.AddCommand(newServeApply(a), newServeStatus(a), newServeStop(a))

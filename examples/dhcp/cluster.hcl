@@ -1,5 +1,5 @@
-# Workers with addresses from the router's DHCP server. Nothing is to be set up
-# there: slipway learns the addresses from the machines as they boot, and DNS
+# Addresses from the router's DHCP server. Nothing is to be set up there:
+# slipway learns the addresses from the machines as they boot, and DNS
 # and load balancer follow. Nodes ask our DNS whatever the router announces.
 #
 # A node must keep its address. Most routers see to that; `slipway plan` lists
@@ -22,17 +22,18 @@ cluster "mycluster" {
     address = "192.0.2.210" # static, and outside of the router's DHCP range
   }
 
-  machines "control" { # a block has static addresses or DHCP, a cluster may have both
-    addresses = "192.0.2.201-203"
+  machines "control" {
+    count     = 3
+    addresses = "dhcp"
   }
 
-  machines "infra" {
+  machines "infra" { # a block has static addresses or DHCP, a cluster may have both
     role      = "worker"
     addresses = "192.0.2.204"
   }
 
   machines "worker" {
-    count     = 3
+    count     = 2
     addresses = "dhcp"
   }
 }

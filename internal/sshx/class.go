@@ -22,6 +22,7 @@ const (
 	NotSSH      Class = "not SSH"          // another service on that address
 	Auth        Class = "login refused"    // our key is not in the image, or the user is wrong
 	HostKey     Class = "host key changed" // another machine, or reinstalled behind our back
+	UnknownHost Class = "host key unknown" // nobody has vouched for it yet
 	Algorithm   Class = "no common algorithm"
 	Exit        Class = "command failed"
 	Forwarding  Class = "forwarding refused" // AllowTcpForwarding of sshd_config(5)
@@ -38,6 +39,7 @@ var advice = map[Class]string{
 	NotSSH:      "another service answers at this address: look for an address conflict",
 	Auth:        "the host does not know the cluster's key: it may have booted the image of another cluster",
 	HostKey:     "another machine may answer at this address: compare the fingerprint on the machine's console",
+	UnknownHost: "compare the key's fingerprint with what the host's console or its owner says",
 	Algorithm:   "the host offers none of our algorithms: a FIPS host needs an ECDSA key",
 	Forwarding:  "the host's sshd forbids connections through it: look at AllowTcpForwarding and DisableForwarding in its configuration",
 	Dropped:     "the connection ended in the middle: the host has probably rebooted",
@@ -80,7 +82,9 @@ func classOf(at stage, err error) Class {
 	var key *KeyError
 	var unknown *UnknownHostError
 	switch {
-	case errors.As(err, &key), errors.As(err, &unknown):
+	case errors.As(err, &unknown):
+		return UnknownHost
+	case errors.As(err, &key):
 		return HostKey
 	case errors.As(err, &negotiation):
 		return Algorithm

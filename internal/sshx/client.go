@@ -123,11 +123,11 @@ func (c *Client) Pipe(ctx context.Context, command string, stdin io.Reader) (str
 	return out.String(), nil
 }
 
-// complained adds the last line that a command wrote to its standard error.
+// complained adds the last lines that a command wrote to its standard error.
 func complained(err error, text string) error {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
-	if last := lines[len(lines)-1]; last != "" {
-		return fmt.Errorf("%w: %s", err, last)
+	if last := lines[max(0, len(lines)-3):]; last[0] != "" {
+		return fmt.Errorf("%w: %s", err, strings.Join(last, "; "))
 	}
 	return err
 }

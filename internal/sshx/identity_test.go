@@ -144,6 +144,7 @@ func TestKnown(t *testing.T) {
 
 	to.Keys = know(nil)
 	_, err = Dial(t.Context(), to)
+	wantClass(t, err, UnknownHost)
 	unknown := new(UnknownHostError)
 	if !errors.As(err, &unknown) {
 		t.Fatalf("an unknown host: %v", err)

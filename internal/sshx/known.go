@@ -87,8 +87,14 @@ func (k known) Algorithms() (names []string) {
 			names = append(names, algorithmsOf(want.Key)...)
 		}
 	}
+	if names == nil {
+		return preferred
+	}
 	return names
 }
+
+// preferred is what a host is known by that is met for the first time.
+var preferred = []string{ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}
 
 func (k known) Check(key ssh.PublicKey) error {
 	err := k.ask(key)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -12,26 +11,9 @@ import (
 	"github.com/slipway-project/slipway/provision/services"
 )
 
-// A port is one that the document is served on.
-type port struct {
-	Protocol string     `json:"protocol"` // tcp or udp
-	Address  netip.Addr `json:"address"`
-	Number   uint16     `json:"port"`
-}
-
-func portsOf(d services.Document) (all []port) {
-	for _, a := range d.DNS.Listen {
-		all = append(all, port{"udp", a.Addr(), a.Port()}, port{"tcp", a.Addr(), a.Port()})
-	}
-	for _, f := range d.Balancer.Frontends {
-		all = append(all, port{"tcp", f.Bind.Addr(), f.Bind.Port()})
-	}
-	return all
-}
-
 // firewall opens the ports of the document in whichever firewall runs.
 func (i *installation) firewall(ctx context.Context, d services.Document) error {
-	ports := portsOf(d)
+	ports := d.Ports()
 	switch {
 	case i.active(ctx, "running", "firewall-cmd", "--state"):
 		return i.openFirewalld(ctx, ports)
@@ -52,9 +34,9 @@ func (i *installation) active(ctx context.Context, says, name string, args ...st
 	return err == nil && strings.Contains(out, says) && !strings.Contains(out, "not "+says)
 }
 
-func (i *installation) openFirewalld(ctx context.Context, ports []port) error {
+func (i *installation) openFirewalld(ctx context.Context, ports []services.Port) error {
 	for _, p := range ports {
-		rule := fmt.Sprintf("%d/%s", p.Number, p.Protocol)
+		rule := fmt.Sprintf("%d/%s", p.Addr.Port(), p.Network)
 		if _, err := i.host.run(ctx, "firewall-cmd", "--permanent", "--query-port="+rule); err == nil {
 			continue // open, by somebody else
 		}
@@ -70,9 +52,9 @@ func (i *installation) openFirewalld(ctx context.Context, ports []port) error {
 	return err
 }
 
-func (i *installation) openUFW(ctx context.Context, ports []port) error {
+func (i *installation) openUFW(ctx context.Context, ports []services.Port) error {
 	for _, p := range ports {
-		rule := []string{"allow", "proto", p.Protocol, "to", p.Address.String(), "port", fmt.Sprint(p.Number), "comment", "slipway"}
+		rule := []string{"allow", "proto", p.Network, "to", p.Addr.Addr().String(), "port", fmt.Sprint(p.Addr.Port()), "comment", "slipway"}
 		if slices.ContainsFunc(i.manifest.UFW, func(r []string) bool { return slices.Equal(r, rule) }) {
 			continue
 		}
@@ -89,7 +71,7 @@ func (i *installation) openUFW(ctx context.Context, ports []port) error {
 
 // checkNftables refuses a ruleset that drops what nobody has accepted: a rule
 // of ours in a table of ours could not help, and we do not edit foreign ones.
-func (i *installation) checkNftables(ctx context.Context, ports []port) error {
+func (i *installation) checkNftables(ctx context.Context, ports []services.Port) error {
 	out, err := i.host.run(ctx, "nft", "-j", "list", "chains")
 	if err != nil {
 		return err
@@ -112,11 +94,11 @@ func (i *installation) checkNftables(ctx context.Context, ports []port) error {
 }
 
 // nftRules are what has to be accepted.
-func nftRules(chain string, ports []port) string {
+func nftRules(chain string, ports []services.Port) string {
 	numbers := map[string][]string{}
 	for _, p := range ports {
-		if n := fmt.Sprint(p.Number); !slices.Contains(numbers[p.Protocol], n) {
-			numbers[p.Protocol] = append(numbers[p.Protocol], n)
+		if n := fmt.Sprint(p.Addr.Port()); !slices.Contains(numbers[p.Network], n) {
+			numbers[p.Network] = append(numbers[p.Network], n)
 		}
 	}
 	var rules []string

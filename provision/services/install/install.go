@@ -13,6 +13,7 @@ import (
 
 	"github.com/slipway-project/slipway/internal/atomicfile"
 	"github.com/slipway-project/slipway/internal/hint"
+	"github.com/slipway-project/slipway/loadbalancer"
 	"github.com/slipway-project/slipway/provision/services"
 )
 
@@ -100,8 +101,10 @@ func (i *installation) install(ctx context.Context, o Options) error {
 	if err := i.note(); err != nil {
 		return err
 	}
-	if err := i.haproxy(ctx); err != nil {
-		return err
+	if o.Document.Balancer.Mode != loadbalancer.ModeEmbedded {
+		if err := i.haproxy(ctx); err != nil {
+			return err
+		}
 	}
 	if err := i.files(o); err != nil {
 		return err
