@@ -21,7 +21,7 @@ const hello = "slipway"
 // Probe returns KVM if a guest really runs under it, else TCG and why not. It
 // takes less than five seconds. The error is that of a QEMU that runs nothing.
 func Probe(ctx context.Context) (Accel, string, error) {
-	err := boots(ctx, KVM, probeTime)
+	err := Try(ctx, KVM)
 	if err == nil {
 		return KVM, "", nil
 	}
@@ -33,6 +33,9 @@ func Probe(ctx context.Context) (Accel, string, error) {
 	}
 	return TCG, err.Error(), nil
 }
+
+// Try boots a guest of 512 bytes under a, and returns what keeps it from running.
+func Try(ctx context.Context, a Accel) error { return boots(ctx, a, probeTime) }
 
 // boots starts a guest that is one boot sector, and waits for what it writes.
 func boots(ctx context.Context, a Accel, limit time.Duration) error {

@@ -52,7 +52,11 @@ type NIC struct {
 	// Tap is the name of a tap interface that exists already; "" is QEMU's own
 	// user network, in which no other machine can be reached.
 	Tap string `json:"tap,omitempty"`
-	MTU int    `json:"mtu,omitempty"` // 0: not told to the guest
+	// FD is the descriptor of that tap when it is opened already and handed to
+	// [Start]: 3 for the first. 0: QEMU opens it by its name, for which it needs
+	// CAP_NET_ADMIN.
+	FD  int `json:"fd,omitempty"`
+	MTU int `json:"mtu,omitempty"` // 0: not told to the guest
 }
 
 // Sockets and files of a VM, in its directory.
@@ -130,7 +134,10 @@ func (v VM) tray() []string {
 func (n NIC) args(i int) []string {
 	id := fmt.Sprintf("net%d", i)
 	backend := "user,id=" + id
-	if n.Tap != "" {
+	switch {
+	case n.FD > 0:
+		backend = fmt.Sprintf("tap,id=%s,fd=%d", id, n.FD)
+	case n.Tap != "":
 		backend = "tap,id=" + id + ",ifname=" + n.Tap + ",script=no,downscript=no"
 	}
 	mtu := ""
