@@ -56,7 +56,7 @@ func newRoot(a *app) *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.home, "home", "", "state directory (default $XDG_STATE_HOME/slipway)")
 	root.AddCommand(newInit(a), newValidate(a), newFmt(a), newPlan(a), newUp(a), newWait(a), newStatus(a), newDoctor(a), newDown(a),
-		newList(a), newSSH(a), newGather(a), newKubeconfig(a), newServe(a), newDNS(a), newDHCP(a), newLB(a), newRehearse(a), newSchema(a), newMan(a), newVersion(a))
+		newList(a), newSSH(a), newGather(a), newKubeconfig(a), newServe(a), newDNS(a), newDHCP(a), newLB(a), newRehearse(a), newSchema(a), newMan(a), newVersion(a), newQEMU(a))
 	refuseStrayArguments(root)
 	a.completeFlags(root)
 	return root

@@ -12,6 +12,7 @@ import (
 	"github.com/slipway-project/slipway/internal/pace"
 	"github.com/slipway-project/slipway/provision/provider"
 	"github.com/slipway-project/slipway/provision/provider/proxmox"
+	"github.com/slipway-project/slipway/provision/provider/qemu"
 )
 
 // Lookup reads an environment variable, as os.LookupEnv does.
@@ -26,12 +27,20 @@ var types = []struct {
 	decode func(hcl.Body, *hcl.EvalContext) (opener, hcl.Diagnostics)
 }{
 	{"proxmox", decodeProxmox},
+	{"qemu", decodeQEMU},
 }
 
 func decodeProxmox(body hcl.Body, ctx *hcl.EvalContext) (opener, hcl.Diagnostics) {
 	cfg, diags := proxmox.Decode(body, ctx)
 	return func(lookup Lookup, p pace.Pace) (provider.Provider, error) {
 		return proxmox.Open(cfg, proxmox.Options{Pace: p, Lookup: lookup})
+	}, diags
+}
+
+func decodeQEMU(body hcl.Body, ctx *hcl.EvalContext) (opener, hcl.Diagnostics) {
+	cfg, diags := qemu.Decode(body, ctx)
+	return func(lookup Lookup, _ pace.Pace) (provider.Provider, error) {
+		return qemu.Open(cfg, qemu.Options{Lookup: lookup})
 	}, diags
 }
 

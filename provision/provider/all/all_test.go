@@ -23,7 +23,7 @@ func body(t *testing.T, text string) hcl.Body {
 func nothing(string) (string, bool) { return "", false }
 
 func TestEachTypeOpens(t *testing.T) {
-	minimal := map[string]string{"proxmox": `endpoint = "https://pve.lan"`}
+	minimal := map[string]string{"proxmox": `endpoint = "https://pve.lan"`, "qemu": `dir = "machines"`}
 	for _, name := range Types() {
 		b := body(t, minimal[name])
 		if diags := Validate(name, b, nil); diags.HasErrors() {
@@ -47,7 +47,7 @@ func TestDiagnostics(t *testing.T) {
 		want                 string
 	}{
 		{"an unknown type", "vsphere", "", nothing,
-			`lab.hcl:1,1-1: Unknown provider; There is no provider "vsphere". Write one of: proxmox.`},
+			`lab.hcl:1,1-1: Unknown provider; There is no provider "vsphere". Write one of: proxmox, qemu.`},
 		{"what the provider finds", "proxmox", `endpoint = "pve"`, nothing,
 			`lab.hcl:1,12-17: Invalid endpoint; "pve" is not the URL of a Proxmox VE node. Write https:// and its name, such as https://pve.lan:8006.`},
 		{"a variable that is wrong", "proxmox", `endpoint = "https://pve.lan"`, badPin,

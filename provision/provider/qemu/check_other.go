@@ -1,0 +1,8 @@
+//go:build !linux
+
+package qemu
+
+// Check ends before these are asked.
+func checkMemory(*survey) {}
+
+func (*Provider) checkLinks(*survey) {}
