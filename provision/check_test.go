@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -112,17 +113,17 @@ func checked(t *testing.T, c spec.Check, resolver netip.AddrPort) error {
 }
 
 func TestCheckIsAskedUntilItHolds(t *testing.T) {
-	asked := 0
+	var asked atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if asked++; asked < 3 {
+		if asked.Add(1) < 3 {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 	}))
 	defer server.Close()
 	resolver := nameserver(t, "app.example.com.")
 	get := fmt.Sprintf("http://app.example.com:%d/", server.Listener.Addr().(*net.TCPAddr).Port)
-	if err := checked(t, spec.Check{Label: "app", Get: get, Status: 200, Within: time.Minute}, resolver); err != nil || asked != 3 {
-		t.Errorf("asked %d times, %v", asked, err)
+	if err := checked(t, spec.Check{Label: "app", Get: get, Status: 200, Within: time.Minute}, resolver); err != nil || asked.Load() != 3 {
+		t.Errorf("asked %d times, %v", asked.Load(), err)
 	}
 	at := hcl.Range{Filename: "cluster.hcl", Start: hcl.Pos{Line: 21}}
 	err := checked(t, spec.Check{Label: "app", Get: get, Status: 418, Within: 200 * time.Millisecond, Range: at}, resolver)

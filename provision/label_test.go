@@ -20,6 +20,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -133,11 +134,11 @@ func TestCheckTrustsTheClustersIngress(t *testing.T) {
 	console.Config.ErrorLog = log.New(io.Discard, "", 0)
 	console.StartTLS()
 	defer console.Close()
-	published := false
+	var published atomic.Bool
 	s := simulate(t.TempDir(), "c", 1, 1)
 	s.Pace = pace.Pace(1000)
 	s.withAPIServer(t, func(w http.ResponseWriter, r *http.Request) {
-		if !published || r.URL.Path != "/api/v1/namespaces/openshift-config-managed/configmaps/default-ingress-cert" {
+		if !published.Load() || r.URL.Path != "/api/v1/namespaces/openshift-config-managed/configmaps/default-ingress-cert" {
 			w.WriteHeader(http.StatusNotFound)
 			return
 		}
@@ -150,7 +151,7 @@ func TestCheckTrustsTheClustersIngress(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "certificate signed by unknown authority") {
 		t.Errorf("without the authority: %v", err)
 	}
-	published = true
+	published.Store(true)
 	if err := s.graph(s.checks(nil)).Run(t.Context()); err != nil {
 		t.Errorf("with the authority: %v", err)
 	}

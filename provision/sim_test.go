@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sys/unix"
 
 	"github.com/slipway-project/slipway/provision/event"
 	"github.com/slipway-project/slipway/provision/phase"
@@ -129,24 +130,33 @@ func TestSimulationFollowsFromItsSeed(t *testing.T) {
 	}
 }
 
+// Each cluster takes the 35 to 45 minutes of its script, whatever fails in
+// passing and however many others there are.
 func TestSimulationOfAThousandClusters(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
-	_, slowest := simulateMany(t, 1000, 1)
-	if slowest < 40*time.Minute || slowest > 60*time.Minute {
+	_, slowest := simulateMany(t, many, 1)
+	if slowest < 35*time.Minute || slowest > 55*time.Minute {
 		t.Errorf("the slowest cluster took %v of virtual time", slowest)
 	}
 }
 
-// A thousand clusters, 45 virtual minutes each: the budget is 10 s on two
-// cores (docs/benchmarks.md).
+// A thousand clusters, 45 virtual minutes each: the budget is 10 s of two
+// cores. Processor time is told too, for a machine that others use.
 func BenchmarkSimulationOfAThousandClusters(b *testing.B) {
+	began := processorTime(b)
 	for b.Loop() {
 		ok := testing.RunTests(func(string, string) (bool, error) { return true, nil }, []testing.InternalTest{
-			{Name: b.Name(), F: func(t *testing.T) { simulateMany(t, 1000, 1) }}})
+			{Name: b.Name(), F: func(t *testing.T) { simulateMany(t, many, 1) }}})
 		if !ok {
 			b.Fatal("a cluster failed")
 		}
 	}
+	b.ReportMetric((processorTime(b)-began).Seconds()/float64(b.N), "cpu-s/op")
+}
+
+func processorTime(b *testing.B) time.Duration {
+	var usage unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/slipway-project/slipway/internal/hint"
 	"github.com/slipway-project/slipway/provision/event"
 	"github.com/slipway-project/slipway/provision/phase"
+	"github.com/slipway-project/slipway/provision/provider"
 	"github.com/slipway-project/slipway/provision/state"
 )
 
@@ -95,9 +96,12 @@ func (r *run) resume(ctx context.Context) error {
 		return err
 	}
 	for _, n := range r.cluster.Nodes {
-		if _, ok := r.machine(n.Name); !ok || doc.Steps["boot "+n.Name].Kind != state.Done {
-			return nothingToWait(fmt.Sprintf("machine %s has not been made and booted yet", n.Full))
+		if m, ok := r.machine(n.Name); !ok || m.Power == provider.PowerOff {
+			return nothingToWait(fmt.Sprintf("machine %s does not run", n.Full))
 		}
+	}
+	if doc.Ref == nil {
+		return nothingToWait("nothing is registered with the installer")
 	}
 	r.whole = r.joined(ctx)
 	return r.loadKey()

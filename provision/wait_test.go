@@ -37,7 +37,7 @@ func TestWaitFollowsAnUp(t *testing.T) {
 		s := simulate(t.TempDir(), "c", 1, 1)
 		journal := held(t, s.Project, "up")
 		journal.Describe("machine control-0")
-		time.AfterFunc(time.Minute, func() { journal.Describe("discover") })
+		time.AfterFunc(time.Minute+time.Second, func() { journal.Describe("discover") })
 		time.AfterFunc(time.Hour, func() { _ = journal.Close() })
 		began := time.Now()
 		r, err := s.follow(t.Context(), Installed)
@@ -54,7 +54,7 @@ func TestWaitFollowsAnUp(t *testing.T) {
 		}
 		want := []string{
 			"cluster c.lab.test is held by `slipway up` (pid 42 on elsewhere, for 0s, now at step machine control-0): following it",
-			"cluster c.lab.test is held by `slipway up` (pid 42 on elsewhere, for 1m0s, now at step discover): following it",
+			"cluster c.lab.test is held by `slipway up` (pid 42 on elsewhere, for 1m2s, now at step discover): following it",
 		}
 		if diff := cmp.Diff(want, notes); diff != "" {
 			t.Errorf("notes (-want +got):\n%s", diff)
@@ -122,24 +122,23 @@ func TestWaitHasSomethingToWaitFor(t *testing.T) {
 		t.Errorf("wait left the state %v, %v", names, err)
 	}
 	journal := held(t, s.Project, "up")
-	if err := journal.Append(state.Record{Kind: state.Done, Step: "boot control-0"}); err != nil {
-		t.Fatal(err)
-	}
 	if err := journal.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s.script.machines["control-0"] = provider.Machine{Node: "control-0"}
-	refused("machine control-1.c.lab.test has not been made and booted yet")
+	s.script.machines["control-0"] = provider.Machine{Node: "control-0", Power: provider.PowerOn}
+	refused("machine control-1.c.lab.test does not run")
+	s.script.machines["control-1"] = provider.Machine{Node: "control-1", Power: provider.PowerOff}
+	refused("machine control-1.c.lab.test does not run")
+	s.script.machines["control-1"] = provider.Machine{Node: "control-1", Power: provider.PowerOn}
+	refused("nothing is registered with the installer")
 	s.script.broken["find"] = errors.New("no route to host")
 	if _, err := s.Wait(t.Context(), Ready); err == nil || !strings.Contains(err.Error(), "no route to host") {
 		t.Errorf("error %v", err)
 	}
-	var kinds []event.Kind
-	for _, e := range s.log.seen {
-		kinds = append(kinds, e.Kind)
-	}
-	if diff := cmp.Diff([]event.Kind{event.RunStart, event.RunDone, event.RunStart, event.RunDone, event.RunStart, event.RunDone}, kinds); diff != "" {
-		t.Errorf("events (-want +got):\n%s", diff)
+	for i, e := range s.log.seen {
+		if want := []event.Kind{event.RunStart, event.RunDone}[i%2]; e.Kind != want {
+			t.Errorf("event %d is %s, want %s", i, e.Kind, want)
+		}
 	}
 }
 
