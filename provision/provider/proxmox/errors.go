@@ -32,6 +32,8 @@ const (
 	ParamInvalid   Kind = "parameter invalid"
 	AlreadyRunning Kind = "already running"
 	NotRunning     Kind = "not running"
+	Protected      Kind = "protected from removal"
+	NoQuorum       Kind = "cluster without quorum"
 	Unavailable    Kind = "node unavailable" // the API answers, the node behind it does not
 	Unreachable    Kind = "unreachable"      // no answer: the call may have been carried out
 )
@@ -90,6 +92,8 @@ var meanings = []struct {
 	{Locked, regexp.MustCompile(`(VM|CT|guest) (\d+ )?is locked`)},
 	{AlreadyRunning, regexp.MustCompile(`VM \d+ already running`)},
 	{NotRunning, regexp.MustCompile(`VM \d+ (is )?not running`)},
+	{Protected, regexp.MustCompile(`protection mode enabled`)},
+	{NoQuorum, regexp.MustCompile(`no quorum`)},
 	{Exists, regexp.MustCompile(`(VM|CT) \d+ already exists|config file already exists`)},
 	{NotFound, regexp.MustCompile(`Configuration file '[^']*' does not exist`)},
 	{Forbidden, regexp.MustCompile(`Permission check failed`)},
@@ -155,6 +159,8 @@ var advice = map[Kind]string{
 	Unauthorized: "make a token with `pveum user token add USER@REALM slipway` and give it as USER@REALM!slipway=UUID",
 	Locked:       "wait for the backup, migration or snapshot that holds the machine, or look at the tasks of the node",
 	LockTimeout:  "the node or its storage is busy; run the command again when it is quieter",
+	Protected:    "somebody protected the machine; if it is to go: qm set VMID --protection 0",
+	NoQuorum:     "fewer than half of the nodes are there; see `pvecm status`",
 	Unavailable:  "the node behind the endpoint does not answer; see `pvecm status` there",
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/slipway-project/slipway/internal/hint"
 	"github.com/slipway-project/slipway/provision/provider"
 	"github.com/slipway-project/slipway/provision/provider/proxmox"
 	"github.com/slipway-project/slipway/rehearsal/pve"
@@ -180,6 +181,39 @@ func TestNextRunWaitsForTheTask(t *testing.T) {
 				t.Errorf("machines %v are there", left)
 			}
 		})
+	}
+}
+
+// A machine that somebody protected stays, with advice.
+func TestReleaseOfAProtectedMachine(t *testing.T) {
+	d := newDatacentre(t, nil)
+	p := d.open()
+	m := create(t, p, node(0))
+	kept := d.vm(m.ID)
+	kept.Config["protection"] = "1"
+	d.server.AddVM(kept)
+	err := p.Release(bounded(t), m)
+	if !errors.Is(err, proxmox.Protected) || !strings.Contains(hint.Of(err), "--protection 0") {
+		t.Errorf("error is %v, hint %q", err, hint.Of(err))
+	}
+	d.vm(m.ID)
+}
+
+// An old server, whose words are in the reason phrase only, is understood.
+func TestLifeOnAnOldServer(t *testing.T) {
+	d := newDatacentre(t, func(c *pve.Config) {
+		c.Version, c.Faults = "8.2.4", []pve.Fault{{Kind: pve.MessageInReason}}
+	})
+	if err := life(bounded(t), d.open(), iso(t, 1000), new(provider.Machine)); err != nil {
+		t.Fatal(err)
+	}
+	p := d.open()
+	m := create(t, p, node(0))
+	other := d.vm(m.ID)
+	other.Config["description"] = "mine"
+	d.server.AddVM(other)
+	if _, err := d.open().Ensure(bounded(t), m); !errors.Is(err, provider.ErrTaken) {
+		t.Errorf("error is %v", err)
 	}
 }
 

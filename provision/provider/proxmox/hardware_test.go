@@ -2,6 +2,7 @@ package proxmox_test
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -58,6 +59,8 @@ func TestHardware(t *testing.T) {
 		{"by default", proxmox.Hardware{CPUType: "host"}, map[string]string{"cpu": "host", "numa": "0"}},
 		{"UEFI", proxmox.Hardware{CPUType: "host", UEFI: true},
 			map[string]string{"cpu": "host", "numa": "0", "bios": "ovmf", "efidisk0": "efitype=4m,pre-enrolled-keys=0,size=4M"}},
+		{"UEFI and a TPM", proxmox.Hardware{CPUType: "host", UEFI: true, TPM: true},
+			map[string]string{"cpu": "host", "numa": "0", "bios": "ovmf", "efidisk0": "efitype=4m,pre-enrolled-keys=0,size=4M", "tpmstate0": "size=4M,version=v2.0"}},
 		{"another CPU and NUMA", proxmox.Hardware{CPUType: "x86-64-v3", NUMA: true}, map[string]string{"cpu": "x86-64-v3", "numa": "1"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -65,9 +68,13 @@ func TestHardware(t *testing.T) {
 			cfg := d.config()
 			cfg.Hardware = c.hw
 			got := maps.Clone(d.vm(create(t, d.openWith(cfg), node(0)).ID).Config)
-			maps.DeleteFunc(got, func(key, _ string) bool { return key != "bios" && key != "cpu" && key != "numa" && key != "efidisk0" })
-			if _, options, ok := strings.Cut(got["efidisk0"], ","); ok {
-				got["efidisk0"] = options // the volume has a name of the server's choice
+			maps.DeleteFunc(got, func(key, _ string) bool {
+				return !slices.Contains([]string{"bios", "cpu", "numa", "efidisk0", "tpmstate0"}, key)
+			})
+			for _, disk := range []string{"efidisk0", "tpmstate0"} { // their volumes have names of the server's choice
+				if _, options, ok := strings.Cut(got[disk], ","); ok {
+					got[disk] = options
+				}
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("options (-want +got):\n%s", diff)

@@ -122,6 +122,8 @@ func TestErrorKinds(t *testing.T) {
 		{0, "403 Permission check failed (/vms/100, VM.Config.Options|VM.Config.Cloudinit)",
 			Error{Kind: Forbidden, Object: "/vms/100", Privileges: []string{"VM.Config.Options", "VM.Config.Cloudinit"}}},
 		{403, "Permission check failed", Error{Kind: Forbidden}},
+		{500, "can't remove VM 100 - protection mode enabled\n", Error{Kind: Protected}},
+		{500, "cluster not ready - no quorum?\n", Error{Kind: NoQuorum}},
 		{0, "bridge 'vmbr9' does not exist", Error{Kind: Other}},
 	} {
 		got := newError(c.status, c.text, nil)
