@@ -179,7 +179,7 @@ func (s requestSpec) checkSigner(r *x509.CertificateRequest) error {
 // approvePending approves every request that nobody has decided, unchecked, as
 // the installer's controller does during an installation and only then.
 func (c *cluster) approvePending(reason string) {
-	for _, o := range c.store.list(requests, "") {
+	for _, o := range c.store.all(requests) {
 		if len(parse[requestStatus](o.Status).Conditions) > 0 {
 			continue
 		}

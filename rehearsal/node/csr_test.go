@@ -24,7 +24,7 @@ func testCluster(t *testing.T) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := newCluster(b, Reporter{})
+	c, err := openCluster(NewSite(), b, Reporter{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -200,7 +200,8 @@ func TestRoutersRunOnTwoNodes(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c := &cluster{bundle: Bundle{Hosts: hosts(tt.masters, tt.workers)}, routers: map[string]bool{}}
+			c := testCluster(t)
+			c.bundle.Hosts = hosts(tt.masters, tt.workers)
 			got := ""
 			for _, m := range c.bundle.Hosts {
 				if c.works(m) && c.scheduleRouter(m.HostID) {

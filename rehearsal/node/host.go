@@ -9,8 +9,8 @@ import (
 
 // A Host is a simulated machine. It is safe for concurrent use.
 type Host struct {
-	hw   Hardware
-	site *Site
+	hw     Hardware
+	shared Shared
 
 	power   sync.Mutex // one PowerOn or PowerOff at a time
 	cut     context.CancelFunc
@@ -51,8 +51,8 @@ func (s HostState) String() string {
 }
 
 // New returns a host that is off. Hosts of one World share its site.
-func New(hw Hardware, site *Site) *Host {
-	return &Host{hw: hw, site: site, state: HostState{Phase: PhaseOff}}
+func New(hw Hardware, shared Shared) *Host {
+	return &Host{hw: hw, shared: shared, state: HostState{Phase: PhaseOff}}
 }
 
 // PowerOn plugs the cables and starts the firmware with the image at path cd

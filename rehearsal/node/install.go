@@ -142,7 +142,7 @@ func (i *installation) download() error {
 	if err != nil {
 		return err
 	}
-	if i.cluster, err = i.host.site.cluster(bundle, i.service.Reporter); err != nil {
+	if i.cluster, err = openCluster(i.host.shared, bundle, i.service.Reporter); err != nil {
 		return err
 	}
 	i.system = System{Ignition: data, Static: []StaticNetwork{i.static}, Service: i.service.Reporter}

@@ -54,7 +54,7 @@ func (h *Host) load(s *system, disk *System) (*installed, error) {
 	if _, err = s.joinNetwork(disk.Static); err != nil {
 		return nil, err
 	}
-	if i.cluster, err = h.site.cluster(i.bundle, disk.Service); err != nil {
+	if i.cluster, err = openCluster(h.shared, i.bundle, disk.Service); err != nil {
 		return nil, err
 	}
 	s.setName(i.member.Hostname)

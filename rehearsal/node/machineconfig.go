@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
@@ -33,17 +32,6 @@ type kubeconfig struct {
 type credential struct{ cert, key []byte }
 
 const kubeconfigPath = "/etc/kubernetes/kubeconfig"
-
-func newCluster(b Bundle, r Reporter) (*cluster, error) {
-	ca, err := b.authority()
-	if err != nil {
-		return nil, err
-	}
-	c := &cluster{bundle: b, reporter: r, ca: ca, token: rand.Text(), store: newStore(),
-		etcd: map[string]bool{}, fetched: map[string]bool{}, routers: map[string]bool{}}
-	c.announceOperators()
-	return c, nil
-}
 
 // rendered is the Ignition configuration of every node of a role.
 func (c *cluster) rendered() ([]byte, error) {

@@ -98,7 +98,7 @@ func wantReady(list []object, role string, n int) error {
 // expireNodes does what the node lifecycle controller does: a node whose
 // kubelet is silent for longer than grace is in an unknown state.
 func (c *cluster) expireNodes(grace time.Duration) {
-	for _, o := range c.store.list(nodes, "") {
+	for _, o := range c.store.all(nodes) {
 		c.store.change(nodes, "", o.Metadata.Name, func(o *object) error {
 			status := parse[nodeStatus](o.Status)
 			for _, ready := range status.Conditions {

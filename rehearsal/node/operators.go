@@ -92,7 +92,11 @@ func (c *cluster) setVersion(available bool, message string) {
 
 func (c *cluster) available(r *resource, name string) bool {
 	o, ok := c.store.get(r, "", name)
-	return ok && isTrue(parse[operatorStatus](o.Status).Conditions, "Available")
+	return ok && isAvailable(o)
+}
+
+func isAvailable(o object) bool {
+	return isTrue(parse[operatorStatus](o.Status).Conditions, "Available")
 }
 
 // runOperators rolls the operators out one after another, on the host that
@@ -107,7 +111,11 @@ func (i *installed) runOperators(context.Context) {
 
 // rollOut takes the next step, if there is one and nothing is in its way.
 func (c *cluster) rollOut() {
-	n := slices.IndexFunc(operatorNames, func(name string) bool { return !c.available(operators, name) })
+	settled := map[string]bool{}
+	for _, o := range c.store.all(operators) {
+		settled[o.Metadata.Name] = isAvailable(o)
+	}
+	n := slices.IndexFunc(operatorNames, func(name string) bool { return !settled[name] })
 	if n < 0 {
 		if !c.available(versions, "version") {
 			c.setVersion(true, "Done applying "+c.bundle.Release)

@@ -130,11 +130,12 @@ func (c *cluster) list(q query, query url.Values) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	items, err := after(c.store.list(q.resource, q.namespace), query.Get("continue"))
+	objects, revision := c.store.in(q.resource, q.namespace)
+	items, err := after(objects, query.Get("continue"))
 	if err != nil {
 		return 0, nil, err
 	}
-	p := page{APIVersion: q.resource.apiVersion(), Kind: q.resource.kind + "List", Items: items, Metadata: pageMeta{Version: c.store.revision()}}
+	p := page{APIVersion: q.resource.apiVersion(), Kind: q.resource.kind + "List", Items: items, Metadata: pageMeta{Version: revision}}
 	if limit > 0 && len(items) > limit {
 		p.Items, p.Metadata.Remaining = items[:limit], len(items)-limit
 		p.Metadata.Continue = encodeContinue(p.Items[limit-1], p.Metadata.Version)

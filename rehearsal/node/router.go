@@ -45,19 +45,28 @@ func (i *installed) awaitRouter() error {
 var errNoWork = errors.New("no workloads run on this node")
 
 func (c *cluster) scheduleRouter(id string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.routers) >= c.routerReplicas() {
-		return false
+	return c.learn(func(f *facts) bool {
+		if len(f.Routers) >= c.routerReplicas() {
+			return false
+		}
+		f.setRouter(id, false)
+		return true
+	})
+}
+
+func (f *facts) setRouter(id string, runs bool) {
+	if f.Routers == nil {
+		f.Routers = map[string]bool{}
 	}
-	c.routers[id] = false
-	return true
+	f.Routers[id] = runs
 }
 
 func (c *cluster) removeRouter(id string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.routers, id)
+	c.learn(func(f *facts) bool {
+		_, scheduled := f.Routers[id]
+		delete(f.Routers, id)
+		return scheduled
+	})
 }
 
 // startRouter serves the cluster's routes from this host.
@@ -85,16 +94,12 @@ func (i *installed) startRouter() {
 }
 
 func (c *cluster) routerRuns(id string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.routers[id] = true
+	c.learn(func(f *facts) bool { f.setRouter(id, true); return true })
 }
 
 // wantRouter is an error until a router runs.
 func (c *cluster) wantRouter() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, up := range c.routers {
+	for _, up := range c.facts().Routers {
 		if up {
 			return nil
 		}

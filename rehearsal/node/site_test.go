@@ -43,18 +43,43 @@ func TestEachInstallationHasItsOwnEtcd(t *testing.T) {
 		return b
 	}
 	cluster := func(b Bundle) *cluster {
-		c, err := site.cluster(b, Reporter{})
+		c, err := openCluster(site, b, Reporter{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return c
 	}
 	first, second := open(), open()
-	one := cluster(first)
-	if cluster(first) != one {
+	cluster(first).setCompleted()
+	if !cluster(first).completed() {
 		t.Error("hosts of one installation have not the same etcd")
 	}
-	if cluster(second) == one {
+	if cluster(second).completed() {
 		t.Error("a second installation finds the etcd of the first")
+	}
+}
+
+// What ran on a host whose power is cut runs no more, in whichever cluster.
+func TestSiteLosesAHost(t *testing.T) {
+	site := NewSite()
+	b, err := NewBundle("id", "mycluster", "lab.test", "4.20.3", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Hosts = []Member{{HostID: "a"}, {HostID: "b"}}
+	c, err := openCluster(site, b, Reporter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.etcdUp("a")
+	c.scheduleRouter("a")
+	c.routerRuns("a")
+	site.Lost("b")
+	if c.quorum() != nil || c.wantRouter() != nil {
+		t.Error("the loss of another host matters")
+	}
+	site.Lost("a")
+	if c.quorum() == nil || c.wantRouter() == nil {
+		t.Error("etcd and router run on without the host")
 	}
 }

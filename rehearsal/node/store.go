@@ -4,12 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
-	"sync"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 // An object is one of the Kubernetes API. Objects in a store are never
@@ -69,6 +64,9 @@ var (
 	operators  = &resource{"config.openshift.io", "v1", "clusteroperators", "ClusterOperator", false}
 	routes     = &resource{"route.openshift.io", "v1", "routes", "Route", true}
 	resources  = []*resource{nodes, configMaps, requests, versions, operators, routes}
+
+	// factsOf is what control plane hosts tell each other; no API has it.
+	factsOf = &resource{"", "", "facts", "Facts", false}
 )
 
 func (r *resource) apiVersion() string {
@@ -86,93 +84,58 @@ func (r *resource) qualified() string {
 	return r.plural + "." + r.group
 }
 
-// A store is the content of a cluster's etcd. It is safe for concurrent use.
-type store struct {
-	mu      sync.Mutex
-	version int64
-	objects map[*resource]map[string]object // by namespace/name
-}
-
-func newStore() *store { return &store{objects: map[*resource]map[string]object{}} }
+// A store is the API server's view of an etcd. It is safe for concurrent use.
+type store struct{ etcd }
 
 func key(m metadata) string { return m.Namespace + "/" + m.Name }
 
-// get returns an object; ok is false when there is none.
-func (s *store) get(r *resource, namespace, name string) (o object, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	o, ok = s.objects[r][namespace+"/"+name]
-	return o, ok
-}
-
-// list returns the objects of a namespace in name order; "" is all.
-func (s *store) list(r *resource, namespace string) []object {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var list []object
-	for _, o := range s.objects[r] {
+// in returns the objects of a namespace in name order, "" is all, and the
+// revision of the store.
+func (s store) in(r *resource, namespace string) (list []object, revision string) {
+	objects, revision := s.list(r)
+	for _, o := range objects {
 		if namespace == "" || o.Metadata.Namespace == namespace {
 			list = append(list, o)
 		}
 	}
-	slices.SortFunc(list, func(a, b object) int { return strings.Compare(key(a.Metadata), key(b.Metadata)) })
-	return list
+	return list, revision
 }
 
-// revision is the version of the last change.
-func (s *store) revision() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return strconv.FormatInt(s.version, 10)
+// all returns the objects of a resource.
+func (s store) all(r *resource) []object {
+	objects, _ := s.list(r)
+	return objects
 }
 
 // create adds an object; ok is false when its name is taken.
-func (s *store) create(r *resource, o object) (created object, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, taken := s.objects[r][key(o.Metadata)]; taken {
-		return o, false
-	}
-	return s.write(r, o), true
-}
+func (s store) create(r *resource, o object) (created object, ok bool) { return s.swap(r, o, "") }
 
 // put adds or replaces an object.
-func (s *store) put(r *resource, o object) object {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.write(r, o)
-}
-
-func (s *store) write(r *resource, o object) object {
-	old, known := s.objects[r][key(o.Metadata)]
-	if known {
-		o.Metadata.UID, o.Metadata.Created = old.Metadata.UID, old.Metadata.Created
-	} else {
-		created := time.Now().UTC().Truncate(time.Second)
-		o.Metadata.UID, o.Metadata.Created = uuid.NewString(), &created
+func (s store) put(r *resource, o object) object {
+	for {
+		old, _ := s.get(r, o.Metadata.Namespace, o.Metadata.Name)
+		if written, ok := s.swap(r, o, old.Metadata.Version); ok {
+			return written
+		}
 	}
-	s.version++
-	o.APIVersion, o.Kind, o.Metadata.Version = r.apiVersion(), r.kind, strconv.FormatInt(s.version, 10)
-	if s.objects[r] == nil {
-		s.objects[r] = map[string]object{}
-	}
-	s.objects[r][key(o.Metadata)] = o
-	return o
 }
 
 // change replaces an object by what edit makes of it. An error of edit leaves
-// it as it is; ok is false when there is no such object.
-func (s *store) change(r *resource, namespace, name string, edit func(*object) error) (o object, ok bool, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	o, ok = s.objects[r][namespace+"/"+name]
-	if !ok {
-		return o, false, nil
+// it as it is; ok is false when there is no such object. Where another host
+// changes it at the same time, edit is called again.
+func (s store) change(r *resource, namespace, name string, edit func(*object) error) (o object, ok bool, err error) {
+	for {
+		if o, ok = s.get(r, namespace, name); !ok {
+			return o, false, nil
+		}
+		was := o.Metadata.Version
+		if err := edit(&o); err != nil {
+			return o, true, err
+		}
+		if written, ok := s.swap(r, o, was); ok {
+			return written, true, nil
+		}
 	}
-	if err := edit(&o); err != nil {
-		return o, true, err
-	}
-	return s.write(r, o), true, nil
 }
 
 // raw encodes what is known to encode: our own types.
