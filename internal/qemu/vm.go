@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
+
+	"github.com/slipway-project/slipway/internal/process"
 )
 
 // Program is the emulator.
@@ -62,6 +65,15 @@ type NIC struct {
 // Sockets and files of a VM, in its directory.
 func (v VM) monitor() string { return filepath.Join(v.Dir, "qmp.sock") }
 
+func (v VM) qmp() string { return "unix:" + value(v.monitor()) + ",server=on,wait=off" }
+
+// Processes are those that run v, known by their monitor: one, or none.
+func (v VM) Processes() ([]process.ID, error) {
+	return process.List(func(args []string) bool {
+		return len(args) > 0 && filepath.Base(args[0]) == Program && slices.Contains(args, v.qmp())
+	})
+}
+
 // Serial is the log of the first serial port, which the guest's console is on.
 func (v VM) Serial() string { return filepath.Join(v.Dir, "serial.log") }
 
@@ -78,7 +90,7 @@ func (v VM) Args() []string {
 	args = append(args, v.Firmware.args()...)
 	args = append(args,
 		"-chardev", "file,id=serial,append=on,path="+value(v.Serial()), "-serial", "chardev:serial",
-		"-qmp", "unix:"+value(v.monitor())+",server=on,wait=off",
+		"-qmp", v.qmp(),
 		"-device", "virtio-rng-pci") // without one a guest waits a minute for randomness
 	for i, d := range v.Disks {
 		args = append(args, d.args(i)...)
