@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -29,6 +30,7 @@ func newQEMU(a *app) *cobra.Command {
 
 func (a *app) supervise(ctx context.Context, o qemu.SuperviseOptions) error {
 	a.patient.Store(true)
+	syscall.Umask(0o077) // QEMU makes sockets and logs that all may read
 	o.Log = a.stderr
 	return qemu.Supervise(ctx, o)
 }

@@ -157,6 +157,9 @@ func (s *supervisor) live(ctx context.Context, g *guest, accel qemu.Accel, start
 		case errors.Is(end.Err, qemu.ErrSilent) && !cycled:
 			cycled = true
 			g.say("it hung at %s and was power-cycled", time.Now().Format(time.TimeOnly))
+		case errors.Is(end.Err, qemu.ErrSilent):
+			g.say("it hung again at %s and was switched off", time.Now().Format(time.TimeOnly))
+			return
 		case end.Reason == qemu.GuestShutdown:
 			g.say("it switched itself off")
 			return
@@ -238,6 +241,9 @@ func (s *supervisor) boot(ctx context.Context, id string, accel qemu.Accel) (*qe
 	if err := bound(v.Serial()); err != nil {
 		return nil, err
 	}
+	if err := evict(ctx, v); err != nil {
+		return nil, err
+	}
 	taps, err := plug(rec, &v)
 	if err != nil {
 		return nil, err
@@ -248,6 +254,16 @@ func (s *supervisor) boot(ctx context.Context, id string, accel qemu.Accel) (*qe
 		}
 	}()
 	return qemu.Start(ctx, v, taps...)
+}
+
+// evict ends what runs as v already: a machine dies with its supervisor, but
+// not at the same instant.
+func evict(ctx context.Context, v qemu.VM) error {
+	left, err := v.Processes()
+	for _, id := range left {
+		err = errors.Join(err, id.End(ctx, 0))
+	}
+	return err
 }
 
 // mostConsole is how large a console log may be when a machine starts.

@@ -20,6 +20,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 7 && os.Args[1] == "qemu" {
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 		defer stop()
+		syscall.Umask(0o077)
 		if err := Supervise(ctx, SuperviseOptions{Dir: os.Args[4], Owner: os.Args[6], Log: os.Stderr}); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)

@@ -84,11 +84,11 @@ func (p *Provider) PowerOff(ctx context.Context, m provider.Machine) error {
 	return nil
 }
 
-// off cuts the power. Without a supervisor nothing is on.
+// off cuts the power. Without a supervisor nothing is on, or about to die.
 func (p *Provider) off(ctx context.Context, m provider.Machine) error {
 	err := p.order(ctx, m, "/off", order{})
 	if absent(err) {
-		return nil
+		return evict(ctx, record{Machine: m}.vm(p.dir, ""))
 	}
 	return err
 }
@@ -98,9 +98,9 @@ func (p *Provider) order(ctx context.Context, m provider.Machine, path string, o
 	return ask(ctx, socketPath(p.runDir(m.Mark.Cluster)), http.MethodPost, path, o, nil)
 }
 
-// absent reports whether nobody listens at the socket.
+// absent reports whether nobody listens at the socket, or has just died.
 func absent(err error) bool {
-	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, os.ErrNotExist)
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF)
 }
 
 // status asks the cluster's supervisor; without one, nothing is on.
