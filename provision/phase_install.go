@@ -36,7 +36,7 @@ func (r *run) pollFor(ctx context.Context, want installer.Cluster) (installer.Pr
 		return installer.Progress{}, errors.New("nothing is registered with the installer")
 	}
 	p, err := r.installer.Poll(ctx, want, *ref)
-	if err == nil {
+	if err == nil && slices.ContainsFunc(r.cluster.Nodes, spec.Node.DHCP) {
 		err = r.learnFromHosts(ctx, p.Hosts)
 	}
 	return p, err

@@ -62,8 +62,8 @@ func (s *script) draw(what string, n int) float64 {
 // act takes a while, and then fails or not.
 func (s *script) act(ctx context.Context, what string, least, most time.Duration) error {
 	s.mu.Lock()
-	s.tries[what]++
-	try := s.tries[what]
+	try := s.tries[what] + 1
+	s.tries[what] = try
 	s.mu.Unlock()
 	if most > 0 {
 		select {
@@ -238,8 +238,14 @@ func (e engine) done() float64 {
 func (e engine) host(node string) installer.HostProgress {
 	h := installer.HostProgress{Node: node}
 	on := e.on[node]
-	boots := time.Minute + time.Duration(e.draw(node, -1)*float64(2*time.Minute))
-	h.Seen = !on.IsZero() && time.Since(on) > boots && node != e.stuck
+	if on.IsZero() || node == e.stuck {
+		return h
+	}
+	boots := time.Minute
+	if e.begun.IsZero() {
+		boots += time.Duration(e.draw(node, -1) * float64(2*time.Minute))
+	}
+	h.Seen = time.Since(on) > boots
 	h.Fit = h.Seen && time.Since(on) > boots+time.Minute
 	h.State = "known"
 	if e.begun.IsZero() || e.stuck == "install" {
