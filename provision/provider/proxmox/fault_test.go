@@ -184,6 +184,49 @@ func TestNextRunWaitsForTheTask(t *testing.T) {
 	}
 }
 
+// A whole life succeeds under faults that pass.
+func TestLifeUnderFaults(t *testing.T) {
+	for _, text := range []string{
+		"lock-timeout,storage=local-lvm,times=3",
+		"lock-timeout,id=25660,times=2",
+		"task-warns",
+		"status,status=595,method=GET,times=4",
+		"status,status=596,method=GET,skip=3,times=4",
+		"status,status=599,method=GET,skip=9,times=4",
+		"status,status=596,method=POST,times=1",
+		"status,status=596,method=DELETE,times=1",
+		"lost-reply,method=DELETE,times=1",
+		"lost-reply,method=PUT,times=2",
+		"dropped-call,method=POST,times=2",
+		"upload-aborted,bytes=500,times=1",
+		"slow-reply,delay=20s,times=5",
+		"task-slow,delay=30s",
+	} {
+		t.Run(text, func(t *testing.T) {
+			t.Parallel()
+			fault, err := pve.ParseFault(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := newDatacentre(t, nil)
+			struck, err := d.server.Inject(fault)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := life(bounded(t), d.open(), iso(t, 1000), new(provider.Machine)); err != nil {
+				t.Error(err)
+			}
+			if struck.Hits() == 0 {
+				t.Error("the fault never struck")
+			}
+			struck.Clear()
+			if left, images := d.machines(), d.server.Images(); len(left)+len(images) > 0 {
+				t.Errorf("VMs %v and images %v are left", left, images)
+			}
+		})
+	}
+}
+
 // A machine that somebody protected stays, with advice.
 func TestReleaseOfAProtectedMachine(t *testing.T) {
 	d := newDatacentre(t, nil)

@@ -118,7 +118,8 @@ func (p *Provider) owned(ctx context.Context, m provider.Machine) (vm, error) {
 }
 
 // readAnywhere tries the node where the machine was made first. To a token
-// confined to a pool, gone looks like forbidden: the list of guests decides.
+// confined to a pool, gone looks like forbidden, and so does a machine that is
+// being created: the list of guests decides, and is followed by a second look.
 func (p *Provider) readAnywhere(ctx context.Context, place string, vmid int) (vm, error) {
 	var before error
 	if place != "" {
@@ -136,7 +137,7 @@ func (p *Provider) readAnywhere(ctx context.Context, place string, vmid int) (vm
 		return vm{}, errGone
 	case g.Type != "qemu":
 		return vm{}, errForeign
-	case string(g.Node) == place:
+	case string(g.Node) == place && !vanished(before):
 		return vm{}, before
 	}
 	return p.read(ctx, string(g.Node), vmid)
