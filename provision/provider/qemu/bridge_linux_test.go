@@ -1,0 +1,226 @@
+package qemu
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/slipway-project/slipway/internal/hint"
+	"github.com/slipway-project/slipway/internal/netlab"
+	"github.com/slipway-project/slipway/internal/qemu"
+	"github.com/slipway-project/slipway/provision/provider"
+)
+
+// insideVariable says that this process is in namespaces of its own.
+const insideVariable = "SLIPWAY_QEMU_TEST_INSIDE"
+
+// inside reports whether the test runs in namespaces of its own, where it may
+// make bridges. If not, it runs there, and its result is that of this test.
+func inside(t *testing.T) bool {
+	t.Helper()
+	if os.Getenv(insideVariable) != "" {
+		return true
+	}
+	needQEMU(t)
+	if f, err := os.OpenFile(tunDevice, os.O_RDWR, 0); err != nil {
+		unlessCI(t, err)
+	} else {
+		f.Close()
+	}
+	var out strings.Builder
+	cmd := exec.Command("/proc/self/exe", "-test.v", "-test.timeout=2m", "-test.run=^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), insideVariable+"=1")
+	cmd.Stdout, cmd.Stderr = &out, &out
+	wait, err := netlab.Spawn(cmd)
+	if err != nil {
+		unlessCI(t, errors.Join(err, errors.New(hint.Of(err))))
+	}
+	if err := wait(); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	if strings.Contains(out.String(), "--- SKIP") {
+		t.Skip(out.String())
+	}
+	return false
+}
+
+func unlessCI(t *testing.T, err error) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(err)
+	}
+	t.Skip("needs network namespaces and taps: ", err)
+}
+
+// bridge makes a bridge that ends with the test.
+func bridge(t *testing.T, name string, filtering bool) netlink.Link {
+	t.Helper()
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = name
+	b := &netlink.Bridge{LinkAttrs: attrs}
+	if filtering {
+		b.VlanFiltering = &filtering
+	}
+	err := netlink.LinkAdd(b)
+	if filtering && errors.Is(err, syscall.EOPNOTSUPP) {
+		t.Skip("needs a kernel whose bridges filter VLANs (CONFIG_BRIDGE_VLAN_FILTERING)")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = netlink.LinkDel(b) }) // some tests remove it themselves
+	if err := netlink.LinkSetUp(b); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func onBridge(t *testing.T) *Provider {
+	t.Helper()
+	p, err := Open(Config{Dir: directoryOf(t), Accel: qemu.TCG, Network: NetworkBridge}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestTapsComeAndGoWithMachines(t *testing.T) {
+	if !inside(t) {
+		return
+	}
+	b := bridge(t, "br0", false)
+	p := onBridge(t)
+	m, err := p.Allocate(t.Context(), asked(0), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.NICs = append(m.NICs, provider.NIC{MAC: []byte{2, 0, 0, 0, 1, 0}, Bridge: "br0", MTU: 1400})
+	if m, err = p.Ensure(within(t), m); err != nil {
+		t.Fatal(err)
+	}
+	taps := []string{"sw" + m.ID + "0", "sw" + m.ID + "1"}
+	gone := func() bool {
+		for _, name := range taps {
+			if _, err := netlink.LinkByName(name); err == nil {
+				return false
+			}
+		}
+		return true
+	}
+	for name, end := range map[string]func(){
+		"power off": func() {
+			if err := p.PowerOff(within(t), m); err != nil {
+				t.Error(err)
+			}
+		},
+		"the supervisor is killed": func() { endKeeper(t, p, syscall.SIGKILL) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			powered(t, p, m)
+			for i, mtu := range []int{1500, 1400} {
+				tap, err := netlink.LinkByName(taps[i])
+				if err != nil {
+					t.Fatal(err)
+				}
+				if a := tap.Attrs(); a.MasterIndex != b.Attrs().Index || a.MTU != mtu || a.Flags&1 == 0 {
+					t.Errorf("%s: bridge %d, MTU %d, flags %s", taps[i], a.MasterIndex, a.MTU, a.Flags)
+				}
+			}
+			end()
+			until(t, "the taps are gone", gone)
+		})
+	}
+	if err := p.Release(within(t), m); err != nil {
+		t.Fatal(err)
+	}
+	if left := runs(t, p.dir); len(left) != 0 || !gone() {
+		t.Errorf("left: %v", left)
+	}
+}
+
+func TestATapIsAnAccessPort(t *testing.T) {
+	if !inside(t) {
+		return
+	}
+	bridge(t, "br0", true)
+	for _, vlan := range []int{1, 40} {
+		tap, err := newTap("sw0", provider.NIC{Bridge: "br0", VLAN: vlan})
+		if err != nil {
+			t.Fatal(err)
+		}
+		vlans(t, "sw0", uint16(vlan))
+		tap.Close()
+	}
+}
+
+// vlans asserts that a port is in one VLAN alone, as an access port.
+func vlans(t *testing.T, port string, want uint16) {
+	t.Helper()
+	link, err := netlink.LinkByName(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := netlink.BridgeVlanList()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := all[int32(link.Attrs().Index)]
+	if len(got) != 1 || got[0].Vid != want || !got[0].PortVID() || !got[0].EngressUntag() {
+		t.Errorf("%s is in VLANs %v", port, got)
+	}
+}
+
+func TestPowerOnNamesWhatIsWrongWithTheNetwork(t *testing.T) {
+	if !inside(t) {
+		return
+	}
+	p := onBridge(t)
+	m := made(t, p, 0, halts)
+	if err := p.PowerOn(within(t), m); err == nil || !strings.Contains(err.Error(), "bridge br0: Link not found") {
+		t.Errorf("without a bridge: %v", err)
+	}
+	bridge(t, "br0", false)
+	tap, err := openTap("sw" + m.ID + "0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.PowerOn(within(t), m); err == nil || !strings.Contains(err.Error(), "another machine of this name runs on this host") {
+		t.Errorf("with a busy tap: %v", err)
+	}
+	tap.Close()
+	powered(t, p, m)
+}
+
+func TestCheckLinks(t *testing.T) {
+	if !inside(t) {
+		return
+	}
+	p := onBridge(t)
+	link := func(bridge string, vlan, mtu int) provider.NIC {
+		return provider.NIC{Bridge: bridge, VLAN: vlan, MTU: mtu}
+	}
+	problems := func(nics ...provider.NIC) []provider.Problem {
+		m := asked(0)
+		m.NICs = nics
+		return p.Check(within(t), provider.Request{Machines: []provider.Machine{m}})
+	}
+	sameProblems(t, []string{`fatal: bridge "br0" does not exist on this host`}, problems(link("br0", 0, 0)))
+	bridge(t, "br0", false)
+	down := bridge(t, "br1", false)
+	if err := netlink.LinkSetDown(down); err != nil {
+		t.Fatal(err)
+	}
+	sameProblems(t, nil, problems(link("br0", 0, 0), link("br0", 0, 1500)))
+	sameProblems(t, []string{
+		`fatal: machines ask for an MTU of 9000, and that of bridge "br0" is 1500`,
+		`fatal: bridge "br0" knows no VLANs, and machines ask for VLAN 40`,
+		`fatal: bridge "br1" is down`,
+		`fatal: bridge "br2" does not exist on this host`,
+		`fatal: "lo" is no bridge, but of type device`,
+	}, problems(link("br0", 40, 0), link("br0", 0, 9000), link("br1", 0, 0), link("br2", 0, 0), link("br2", 0, 0), link("lo", 0, 0)))
+}

@@ -1,0 +1,88 @@
+package qemu
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/slipway-project/slipway/internal/qemu"
+)
+
+func decode(t *testing.T, text string) (Config, hcl.Diagnostics) {
+	t.Helper()
+	file, diags := hclsyntax.ParseConfig([]byte(text), "specs/lab.hcl", hcl.InitialPos)
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	return Decode(file.Body, nil)
+}
+
+func TestDecode(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		want       Config
+	}{
+		{"nothing", ``, Config{Network: NetworkBridge}},
+		{"defaults, written out", "firmware = \"bios\"\naccel = \"auto\"\nnetwork = \"bridge\"", Config{Network: NetworkBridge}},
+		{"all else", "dir = \"/srv/q\"\nfirmware = \"uefi\"\naccel = \"kvm\"", Config{Dir: "/srv/q", UEFI: true, Accel: qemu.KVM, Network: NetworkBridge}},
+		{"a directory beside the spec", `dir = "q"`, Config{Dir: filepath.Join("specs", "q"), Network: NetworkBridge}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, diags := decode(t, c.text)
+			if diags.HasErrors() {
+				t.Fatal(diags)
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestDecodeProblems(t *testing.T) {
+	_, diags := decode(t, "firmware = \"efi\"\naccel = \"hvf\"\nnetwork = \"lan\"\nbridge = \"br0\"")
+	var got []string
+	for _, d := range diags {
+		got = append(got, d.Error())
+	}
+	want := []string{
+		`specs/lab.hcl:4,1-7: Unsupported argument; An argument named "bridge" is not expected here.`,
+		`specs/lab.hcl:1,12-17: Invalid firmware; "efi" is neither bios nor uefi.`,
+		`specs/lab.hcl:2,9-14: Invalid accelerator; "hvf" is not an accelerator. Write kvm, tcg, which runs anywhere and ten times slower, or auto: kvm where a guest really runs under it.`,
+		`specs/lab.hcl:3,11-16: Invalid network; "lan" is not a kind of network. Write bridge: machines are on the bridge of this host that their network block names.`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+func TestDirectory(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		dir  string
+		env  map[string]string
+		want string
+		err  string
+	}{
+		{"of the block", "/srv/q", nil, "/srv/q", ""},
+		{"of the user's data", "", map[string]string{"XDG_DATA_HOME": "/data", "HOME": "/home/u"}, "/data/slipway/qemu", ""},
+		{"relative data is no data", "", map[string]string{"XDG_DATA_HOME": "data", "HOME": "/home/u"}, "/home/u/.local/share/slipway/qemu", ""},
+		{"no home", "", nil, "", "neither HOME nor XDG_DATA_HOME is set, and the block has no dir"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p, err := Open(Config{Dir: c.dir}, Options{Lookup: func(name string) (string, bool) { v, ok := c.env[name]; return v, ok }})
+			if err != nil {
+				if err.Error() != c.err {
+					t.Errorf("error %v, want %q", err, c.err)
+				}
+				return
+			}
+			if p.dir != c.want {
+				t.Errorf("%s, want %s", p.dir, c.want)
+			}
+		})
+	}
+}
