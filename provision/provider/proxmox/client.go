@@ -49,6 +49,10 @@ func newClient(endpoint *url.URL, base http.RoundTripper, token func() (apiToken
 	return c, err
 }
 
+// idle is how many connections to the endpoint are kept: it answers for every
+// node, and each new one costs a handshake.
+const idle = 8 * workers
+
 // newTransport returns the connection pool behind a client. PVE speaks
 // HTTP/1.1 only.
 func newTransport(trust anchors) *http.Transport {
@@ -57,7 +61,7 @@ func newTransport(trust anchors) *http.Transport {
 		DialContext:         dialer.DialContext,
 		TLSClientConfig:     trust.tlsConfig(),
 		TLSHandshakeTimeout: 10 * time.Second,
-		MaxIdleConnsPerHost: workers,
+		MaxIdleConnsPerHost: idle,
 		IdleConnTimeout:     30 * time.Second,
 		DisableCompression:  true,
 	}

@@ -26,7 +26,7 @@ const (
 	bodyLimit = 64 * 1024 * 1024 // of an answer; ten thousand guests are about 5 MiB
 )
 
-// transport carries every request: it adds the token, keeps calls to a host
+// transport carries every request: it adds the token, keeps calls to a node
 // few, repeats GETs that a recycled worker dropped, and answers in one shape.
 //
 // It never returns an error, since proxmox-api-go would sleep on one without
