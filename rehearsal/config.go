@@ -18,6 +18,9 @@ type Config struct {
 	// Services are the addresses of the host that slipway runs on; each lies
 	// in one of Networks.
 	Services []netip.Addr `json:"services"`
+	// Faults are what goes wrong, as [pve.ParseFault] reads them, from when the
+	// World is ready; see [World.Inject].
+	Faults []string `json:"faults,omitempty"`
 	// Env is merged into the environment that Ready announces.
 	Env map[string]string `json:"env,omitempty"`
 }
@@ -48,6 +51,7 @@ type NetworkConfig struct {
 	Gateway netip.Addr   `json:"gateway,omitzero"` // none: the World chooses one
 	Bridge  string       `json:"bridge,omitempty"` // default "vmbr0"
 	VLAN    int          `json:"vlan,omitempty"`   // 0: untagged
+	MTU     int          `json:"mtu,omitempty"`    // of the bridge, default 1500
 	Static  []netip.Addr `json:"static,omitempty"` // given out by hand: not in the router's DHCP pool
 }
 

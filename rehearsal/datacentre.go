@@ -19,6 +19,9 @@ type datacentre struct {
 	rack *rack
 }
 
+// peers are the nodes besides the one that the URL is of.
+func (h HypervisorConfig) peers() []string { return h.Nodes[min(1, len(h.Nodes)):] }
+
 func (w *World) startDatacentres() error {
 	for i, h := range w.cfg.Hypervisors {
 		if err := w.startDatacentre(i, h.withDefaults(w.cfg.Networks)); err != nil {
@@ -44,27 +47,53 @@ func (h HypervisorConfig) withDefaults(networks []NetworkConfig) HypervisorConfi
 }
 
 func (w *World) startDatacentre(i int, h HypervisorConfig) error {
-	place := w.layout.endpoints[h.URL]
 	token := pve.Token{ID: "slipway@pve!rehearsal", Secret: uuid.NewString(), ACL: h.leastPrivilege()}
 	d := &datacentre{HypervisorConfig: h, rack: newRack(w.lab, w.site, w.cfg.Speed, h)}
-	api, err := pve.New(pve.Config{
-		Dir: w.path("pve-" + strconv.Itoa(i)), Speed: w.cfg.Speed,
-		Hosts: []string{place.host, place.at.Addr().String()},
-		Nodes: h.Nodes, Storages: h.storages(), Bridges: h.Bridges, Pools: h.pools(),
-		Tokens: []pve.Token{token}, Hypervisor: d.rack, MemoryPerNode: h.memory(),
-	})
+	api, err := pve.New(w.apiConfig(i, h, token, d.rack))
 	if err != nil {
 		return err
 	}
 	d.api = api
 	w.later(d.close)
-	l, err := w.listen(place)
-	if err != nil {
+	if err := w.serveNodes(d); err != nil {
 		return err
 	}
-	w.serve("hypervisor "+h.URL, func() error { return api.Serve(w.ctx, l) })
 	w.datacentres = append(w.datacentres, d)
 	return w.announceDatacentre(i, d, token.ID+"="+token.Secret)
+}
+
+func (w *World) apiConfig(i int, h HypervisorConfig, token pve.Token, machines pve.Hypervisor) pve.Config {
+	place := w.layout.endpoints[h.URL]
+	c := pve.Config{
+		Dir: w.path("pve-" + strconv.Itoa(i)), Speed: w.cfg.Speed,
+		Hosts: []string{place.host, place.at.Addr().String()},
+		Nodes: h.Nodes, Addresses: map[string]string{h.Nodes[0]: place.at.Addr().String()},
+		Storages: h.storages(), Bridges: h.Bridges, BridgeMTU: map[string]int{}, Pools: h.pools(),
+		Tokens: []pve.Token{token}, Hypervisor: machines, MemoryPerNode: h.memory(),
+	}
+	for j, node := range h.peers() {
+		c.Addresses[node] = w.layout.peers[h.URL][j].Addr().String()
+	}
+	for _, n := range w.cfg.Networks {
+		c.BridgeMTU[n.bridge()] = max(c.BridgeMTU[n.bridge()], n.MTU, 1500)
+	}
+	return c
+}
+
+// serveNodes answers at the address of each node.
+func (w *World) serveNodes(d *datacentre) error {
+	for i, node := range d.Nodes {
+		place := w.layout.endpoints[d.URL]
+		if i > 0 {
+			place = endpoint{at: w.layout.peers[d.URL][i-1]}
+		}
+		l, err := w.listen(place)
+		if err != nil {
+			return fmt.Errorf("node %s: %w", node, err)
+		}
+		w.serve("hypervisor "+d.URL+", node "+node, func() error { return d.api.ServeNode(w.ctx, l, node) })
+	}
+	return nil
 }
 
 // close ends the API's tasks first, for they switch machines on.
@@ -136,6 +165,9 @@ func (h HypervisorConfig) leastPrivilege() []pve.ACL {
 	}
 	for _, b := range h.Bridges {
 		acl = append(acl, pve.ACL{Path: "/sdn/zones/localnetwork/" + b, Privileges: []string{"SDN.Use"}, Propagate: true})
+	}
+	if len(h.Nodes) > 1 { // to be told their addresses
+		acl = append(acl, pve.ACL{Path: "/", Privileges: []string{"Sys.Audit"}})
 	}
 	for _, n := range h.Nodes {
 		acl = append(acl, pve.ACL{Path: "/nodes/" + n, Privileges: []string{"Sys.Audit"}, Propagate: true})

@@ -14,9 +14,10 @@ import (
 // A layout says which address everything in a World has.
 type layout struct {
 	networks  []network
-	remotes   []netip.Addr          // datacentre addresses outside of all networks
-	endpoints map[string]endpoint   // by the URL in the Config
-	names     map[string]netip.Addr // endpoint host names that are not IP literals
+	remotes   []netip.Addr                // datacentre addresses outside of all networks
+	endpoints map[string]endpoint         // by the URL in the Config
+	names     map[string]netip.Addr       // endpoint host names that are not IP literals
+	peers     map[string][]netip.AddrPort // by the URL of a hypervisor: where its further nodes answer
 }
 
 // A network is a NetworkConfig with everything decided.
@@ -47,7 +48,7 @@ var elsewhere = []netip.Prefix{
 }
 
 func newLayout(c Config) (*layout, error) {
-	l := &layout{endpoints: map[string]endpoint{}, names: map[string]netip.Addr{}}
+	l := &layout{endpoints: map[string]endpoint{}, names: map[string]netip.Addr{}, peers: map[string][]netip.AddrPort{}}
 	for _, n := range c.Networks {
 		l.networks = append(l.networks, network{segment: n.segment(), cidr: n.CIDR.Masked(), gateway: n.Gateway, static: n.Static})
 	}
@@ -60,6 +61,9 @@ func newLayout(c Config) (*layout, error) {
 		}
 	}
 	if err := l.addEndpoints(c); err != nil {
+		return nil, err
+	}
+	if err := l.addPeers(c.Hypervisors); err != nil {
 		return nil, err
 	}
 	if err := l.addGateways(); err != nil {
@@ -134,6 +138,22 @@ func (l *layout) place(raw string, e endpoint) error {
 		l.give(e.at.Addr())
 	}
 	l.endpoints[raw] = e
+	return nil
+}
+
+// addPeers gives all nodes of a hypervisor but the first, which the endpoint
+// is, addresses of their own outside of the networks, and the endpoint's port.
+func (l *layout) addPeers(hypervisors []HypervisorConfig) error {
+	for _, h := range hypervisors {
+		for _, node := range h.peers() {
+			a, err := l.allocate()
+			if err != nil {
+				return fmt.Errorf("hypervisor %s: node %s: %w", h.URL, node, err)
+			}
+			l.give(a)
+			l.peers[h.URL] = append(l.peers[h.URL], netip.AddrPortFrom(a, l.endpoints[h.URL].at.Port()))
+		}
+	}
 	return nil
 }
 

@@ -76,16 +76,20 @@ func (s *Service) signedFor(id, token string) *infraEnv {
 
 func (s *Service) writeImage(ie *infraEnv) error {
 	path := filepath.Join(s.config.Dir, ie.ID+".iso")
-	file, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	err = node.WriteISO(file, s.discovery(ie), s.config.ImageSize)
-	if err := errors.Join(err, file.Close()); err != nil {
+	if err := s.config.Image(path, s.discovery(ie)); err != nil {
 		return fmt.Errorf("write image of infra env %s: %w", ie.ID, err)
 	}
 	ie.image = path
 	return nil
+}
+
+// plainImage holds the configuration and zeros.
+func (c Config) plainImage(path string, d node.Discovery) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(node.WriteISO(file, d, c.ImageSize), file.Close())
 }
 
 func (s *Service) discovery(ie *infraEnv) node.Discovery {

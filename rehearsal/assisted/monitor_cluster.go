@@ -54,7 +54,7 @@ func (s *Service) refreshPreparation(c *cluster, at time.Time) {
 		s.setCluster(c, "ready", "Cluster failed to prepare for installation")
 	case c.countHosts("known", "preparing-for-installation", "preparing-successful") < total:
 		s.setCluster(c, "insufficient", "At least one host has stopped preparing for installation")
-	case at.Sub(c.StatusUpdatedAt.Time) > s.config.Speed.Budget(prepareLimit):
+	case at.Sub(c.StatusUpdatedAt.Time) > s.config.Limits.Budget(prepareLimit):
 		s.setCluster(c, "ready", "Preparing cluster for installation timeout")
 	}
 	c.countProgress()

@@ -123,7 +123,7 @@ func (s *Service) refreshInstalling(c *cluster, h *host, t table, at time.Time) 
 	if h.Status == "installing-pending-user-action" {
 		limit, since = time.Hour, h.StatusUpdatedAt.Time
 	}
-	late := !since.IsZero() && at.Sub(since) > s.config.Speed.Budget(limit)
+	late := !since.IsZero() && at.Sub(since) > s.config.Limits.Budget(limit)
 	switch {
 	case c.Status == "error" || c.Status == "cancelled":
 		s.setHost(h, "error", clusterFailed)

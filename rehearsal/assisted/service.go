@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/slipway-project/slipway/internal/pace"
+	"github.com/slipway-project/slipway/rehearsal/node"
 )
 
 // Intervals and limits of the real service, before they are divided by Speed.
@@ -33,14 +34,20 @@ var defaultReleases = []string{"4.20.3", "4.20.0-okd-scos.15", "4.19.17"}
 
 // Config is what a Service is made of.
 type Config struct {
-	URL       string           // base URL agents and image downloads are told: http://192.0.2.9:8090
-	Token     string           // bearer token of the user; "": AUTH_TYPE none
-	Dir       string           // where discovery images are kept, as files
-	Speed     pace.Pace        // divides every duration
-	Releases  []string         // default defaultReleases and Offer
-	Offer     []string         // versions offered besides the default
-	Minimum   Requirements     // zero: the real service's table
-	ImageSize int64            // bytes of a discovery ISO, default 32 MiB
+	URL       string       // base URL agents and image downloads are told: http://192.0.2.9:8090
+	Token     string       // bearer token of the user; "": AUTH_TYPE none
+	Dir       string       // where discovery images are kept, as files
+	Speed     pace.Pace    // divides every duration
+	Releases  []string     // default defaultReleases and Offer
+	Offer     []string     // versions offered besides the default
+	Minimum   Requirements // zero: the real service's table
+	ImageSize int64        // bytes of a discovery ISO, default 32 MiB
+	// Image writes a discovery ISO; nil: one of ImageSize that only simulated
+	// hosts boot.
+	Image func(path string, d node.Discovery) error
+	// Limits divides the time limits of installations, which Speed divides when
+	// it is 0: real machines boot no faster in a rehearsal.
+	Limits    pace.Pace
 	OnRequest func(r *Request) // called after each API request, may be nil
 }
 
@@ -95,6 +102,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.ImageSize == 0 {
 		c.ImageSize = 32 << 20
+	}
+	if c.Image == nil {
+		c.Image = c.plainImage
+	}
+	if c.Limits == 0 {
+		c.Limits = c.Speed
 	}
 	return c
 }

@@ -43,7 +43,7 @@ func (s *Service) validate(h *host, at time.Time) table {
 }
 
 func (s *Service) connected(h *host, at time.Time) bool {
-	limit := max(s.config.Speed.Scale(disconnectedAfter), minDisconnected)
+	limit := max(s.config.Limits.Scale(disconnectedAfter), minDisconnected)
 	return at.Sub(h.CheckedInAt.Time) <= limit
 }
 

@@ -36,9 +36,9 @@ const (
 	macFile     = "mac_interface.ini"
 )
 
-// ignition is the configuration of the live system: user core, the agent's
+// Ignition is the configuration of the live system: user core, the agent's
 // environment, and one directory a host with its network.
-func (d Discovery) ignition() ([]byte, error) {
+func (d Discovery) Ignition() ([]byte, error) {
 	env, err := d.env()
 	if err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func (n StaticNetwork) macLines() ([]byte, error) {
 
 var errForeign = errors.New("the image boots, but it is no discovery image")
 
-// discovery reads back what Discovery.ignition made.
+// discovery reads back what Discovery.Ignition made.
 func (i ignition) discovery() (Discovery, error) {
 	if err := i.check(); err != nil {
 		return Discovery{}, err

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"time"
 )
 
 // A boot runs a system until it reboots (nil) or the power is cut.
@@ -19,7 +20,7 @@ var errNoBoot = errors.New("no bootable device")
 func (h *Host) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		h.update(func(s *HostState) { s.Phase, s.Addresses, s.Hostname = PhaseFirmware, nil, "" })
-		if h.hw.Speed.Sleep(ctx, postTime) != nil {
+		if h.startup(ctx, postTime) != nil {
 			return
 		}
 		start, err := h.findBoot()
@@ -30,7 +31,20 @@ func (h *Host) run(ctx context.Context) {
 		}
 		h.update(func(s *HostState) { s.Boots++ })
 		h.session(ctx, start)
+		if h.hw.Reset != nil && ctx.Err() == nil {
+			h.hw.Reset()
+			return
+		}
 	}
+}
+
+// startup takes a simulated machine's time for firmware or kernel. Those of a
+// real one have taken theirs.
+func (h *Host) startup(ctx context.Context, d time.Duration) error {
+	if h.hw.Reset != nil {
+		return ctx.Err()
+	}
+	return h.hw.Speed.Sleep(ctx, d)
 }
 
 // session runs one system; everything it started has ended when it returns,

@@ -22,6 +22,9 @@ type Hardware struct {
 	DiskSize int      // GiB; 0: 250
 	Boot     []string // "disk", "cd"
 	Speed    pace.Pace
+	// Reset ends and restarts a real machine that runs the host in a process of
+	// its own, and nothing but it; nil: the machine is simulated too.
+	Reset func()
 }
 
 // A NIC is a network device with its cable.

@@ -40,6 +40,9 @@ type HostState struct {
 	Addresses []netip.Addr `json:"addresses,omitempty"` // of its interfaces
 	Hostname  string       `json:"hostname,omitempty"`
 	Stuck     string       `json:"stuck,omitempty"` // why it does not get on, "" when it does
+	// Ignition is who served the configuration of the installed system at its
+	// first boot: the address it was connected to, asking for api-int.
+	Ignition string `json:"ignition,omitempty"`
 }
 
 // String is the phase, and why the host is stuck in it.

@@ -233,7 +233,9 @@ func TestWrongBootOrderIsReportedAndHealsByItself(t *testing.T) {
 func TestPowerCutWhileWritingLeavesTheDiskBlank(t *testing.T) {
 	d := newDatacentre(t, 1, 0)
 	m := d.hosts[0]
-	m.hw.Disk.Install(node.System{Ignition: []byte("{}")})
+	if err := m.hw.Disk.Install(t.Context(), node.System{Ignition: []byte("{}")}); err != nil {
+		t.Fatal(err)
+	}
 	m.hw.Boot = []string{"cd", "disk"} // the old system would win otherwise
 	d.register(1)
 	d.powerOn()

@@ -152,7 +152,9 @@ func (i *installation) download() error {
 // write puts the image on the disk. Until the last block is there, nothing
 // boots from it.
 func (i *installation) write() error {
-	i.host.hw.Disk.wipe()
+	if err := i.host.hw.Disk.wipe(); err != nil {
+		return err
+	}
 	i.host.update(func(s *HostState) { s.Phase = PhaseWriting })
 	defer i.host.update(func(s *HostState) { s.Phase = PhaseLive })
 	for done := range writeSteps {
@@ -161,7 +163,9 @@ func (i *installation) write() error {
 			return err
 		}
 	}
-	i.host.hw.Disk.Install(i.system)
+	if err := i.host.hw.Disk.Install(i.ctx, i.system); err != nil {
+		return err
+	}
 	return i.stages(stage{stageWriting, "100%", 0})
 }
 

@@ -19,7 +19,7 @@ type installed struct {
 // bootDisk runs the installed system: the network it was installed with, the
 // configuration of its role, then sshd, the kubelet and what that starts.
 func (h *Host) bootDisk(ctx context.Context) error {
-	if err := h.hw.Speed.Sleep(ctx, diskBootTime); err != nil {
+	if err := h.startup(ctx, diskBootTime); err != nil {
 		return err
 	}
 	h.update(func(s *HostState) { s.Phase = PhaseBooted })
@@ -88,8 +88,7 @@ func (i *installed) provision(disk *System) error {
 		disk.hostKey, disk.machineID = key, newMachineID()
 	}
 	i.machineID = disk.machineID
-	i.disk.keep(func(s *System) { s.config, s.hostKey, s.machineID = i.config, disk.hostKey, disk.machineID })
-	return nil
+	return i.disk.keep(func(s *System) { s.config, s.hostKey, s.machineID = i.config, disk.hostKey, disk.machineID })
 }
 
 func (i *installed) start() error {

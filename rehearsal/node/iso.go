@@ -11,16 +11,18 @@ import (
 	"github.com/kdomanski/iso9660"
 )
 
+// IgnitionISO is the name of the configuration on a discovery ISO.
+const IgnitionISO = "images/config.ign"
+
 const (
 	volumeID    = "rhcos-live"
-	ignitionISO = "images/config.ign"
 	maxIgnition = 4 << 20
 )
 
 // WriteISO writes the ISO 9660 image of d to w, padded with zeros to at least
 // size bytes; 0 asks for the smallest image.
 func WriteISO(w io.Writer, d Discovery, size int64) (err error) {
-	config, err := d.ignition()
+	config, err := d.Ignition()
 	if err != nil {
 		return fmt.Errorf("discovery configuration: %w", err)
 	}
@@ -29,7 +31,7 @@ func WriteISO(w io.Writer, d Discovery, size int64) (err error) {
 		return fmt.Errorf("ISO image: %w", err)
 	}
 	defer func() { err = errors.Join(err, image.Cleanup()) }()
-	if err := image.AddFile(bytes.NewReader(config), ignitionISO); err != nil {
+	if err := image.AddFile(bytes.NewReader(config), IgnitionISO); err != nil {
 		return fmt.Errorf("ISO image: %w", err)
 	}
 	counted := &counter{w: w}
@@ -69,7 +71,7 @@ func ReadISO(r io.ReaderAt) (Discovery, error) {
 	}
 	var config ignition
 	if err := json.Unmarshal(data, &config); err != nil {
-		return Discovery{}, fmt.Errorf("%s in the image is not an Ignition configuration: %w", ignitionISO, err)
+		return Discovery{}, fmt.Errorf("%s in the image is not an Ignition configuration: %w", IgnitionISO, err)
 	}
 	return config.discovery()
 }
@@ -90,7 +92,7 @@ func readIgnition(r io.ReaderAt) (data []byte, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("not an ISO 9660 image: no primary volume: %w", err)
 	}
-	for name := range strings.SplitSeq(ignitionISO, "/") {
+	for name := range strings.SplitSeq(IgnitionISO, "/") {
 		if file, err = child(file, name); err != nil {
 			return nil, fmt.Errorf("no Ignition configuration in the image: %w", err)
 		}
@@ -113,14 +115,14 @@ func child(dir *iso9660.File, name string) (*iso9660.File, error) {
 
 func readFile(file *iso9660.File) ([]byte, error) {
 	if file.IsDir() {
-		return nil, fmt.Errorf("no Ignition configuration in the image: %s is a directory", ignitionISO)
+		return nil, fmt.Errorf("no Ignition configuration in the image: %s is a directory", IgnitionISO)
 	}
 	if file.Size() > maxIgnition {
-		return nil, fmt.Errorf("%s in the image is larger than %d bytes", ignitionISO, maxIgnition)
+		return nil, fmt.Errorf("%s in the image is larger than %d bytes", IgnitionISO, maxIgnition)
 	}
 	data, err := io.ReadAll(file.Reader())
 	if err != nil {
-		return nil, fmt.Errorf("read %s in the image: %w", ignitionISO, err)
+		return nil, fmt.Errorf("read %s in the image: %w", IgnitionISO, err)
 	}
 	return data, nil
 }

@@ -61,11 +61,11 @@ func TestReadISOSaysWhatIsWrong(t *testing.T) {
 	three := ignitionVersion{"3.1.0"}
 	tests := []struct{ name, path, content, want string }{
 		{"another file", "readme.txt", "hello", "no Ignition configuration in the image: images does not exist"},
-		{"not JSON", ignitionISO, "hello", "is not an Ignition configuration"},
-		{"another version", ignitionISO, encoded(ignition{Ignition: ignitionVersion{"2.3.0"}}), `not an Ignition 3 configuration: version "2.3.0"`},
-		{"foreign", ignitionISO, encoded(ignition{Ignition: three}), "no discovery image: /etc/assisted/agent.env is missing"},
-		{"no service", ignitionISO, encoded(ignition{Ignition: three, Storage: storage{[]file{newFile(agentEnv, 0, nil)}}}), "names no service or infra env"},
-		{"remote source", ignitionISO, encoded(ignition{Ignition: three, Storage: storage{[]file{{Path: agentEnv, Contents: contents{"https://x"}}}}}), "not a base64 data URL"},
+		{"not JSON", IgnitionISO, "hello", "is not an Ignition configuration"},
+		{"another version", IgnitionISO, encoded(ignition{Ignition: ignitionVersion{"2.3.0"}}), `not an Ignition 3 configuration: version "2.3.0"`},
+		{"foreign", IgnitionISO, encoded(ignition{Ignition: three}), "no discovery image: /etc/assisted/agent.env is missing"},
+		{"no service", IgnitionISO, encoded(ignition{Ignition: three, Storage: storage{[]file{newFile(agentEnv, 0, nil)}}}), "names no service or infra env"},
+		{"remote source", IgnitionISO, encoded(ignition{Ignition: three, Storage: storage{[]file{{Path: agentEnv, Contents: contents{"https://x"}}}}}), "not a base64 data URL"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

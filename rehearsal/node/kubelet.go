@@ -66,7 +66,9 @@ func (i *installed) join() (*apiClient, error) {
 		if err != nil {
 			return nil, err
 		}
-		i.disk.keep(func(s *System) { s.client = client })
+		if err := i.disk.keep(func(s *System) { s.client = client }); err != nil {
+			return nil, err
+		}
 	}
 	api, err := i.apiClient(kubeconfig{server: i.config.bootstrap.server, ca: i.config.bootstrap.ca, client: client})
 	if err != nil {
@@ -196,7 +198,7 @@ func (i *installed) runStaticPods() {
 		i.host.stuck(err)
 		return
 	}
-	i.disk.keep(func(s *System) { s.static = true })
+	i.host.stuck(i.disk.keep(func(s *System) { s.static = true }))
 	i.spawn(i.runController)
 	i.spawn(i.runOperators)
 }

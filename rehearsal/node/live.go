@@ -9,7 +9,7 @@ import (
 // bootLive runs the system of a discovery image: the network that the image
 // has for this host, sshd, and the agent. It returns nil to reboot.
 func (h *Host) bootLive(ctx context.Context, d Discovery) error {
-	if err := h.hw.Speed.Sleep(ctx, liveBootTime); err != nil {
+	if err := h.startup(ctx, liveBootTime); err != nil {
 		return err
 	}
 	h.update(func(s *HostState) { s.Phase = PhaseLive })

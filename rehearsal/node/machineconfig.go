@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptrace"
 	"slices"
 
 	"go.yaml.in/yaml/v3"
@@ -140,6 +141,9 @@ func (s *system) fetchConfig(ctx context.Context, b Bundle, role string) (*machi
 	if err != nil {
 		return nil, err
 	}
+	request = request.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
+		s.host.update(func(h *HostState) { h.Ignition = c.Conn.RemoteAddr().String() })
+	}}))
 	request.Header.Set("Accept", "application/vnd.coreos.ignition+json;version=3.5.0, */*;q=0.1")
 	request.Header.Set("User-Agent", "Ignition/2.21.0")
 	var data json.RawMessage

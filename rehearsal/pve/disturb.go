@@ -3,7 +3,6 @@ package pve
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -13,6 +12,9 @@ import (
 func (s *Server) disturbed(c *call, method string, e *endpoint, act func() (any, error)) (any, error) {
 	at := Fault{Method: method, Path: e.path, Node: cmp.Or(c.params["node"], c.entry)}
 	of := func(kind FaultKind) Fault { at.Kind = kind; return at }
+	if err := s.strikeNodes(of); err != nil {
+		return nil, err
+	}
 	if _, struck := s.strike(of(DroppedCall)); struck {
 		return nil, errDropped
 	}
@@ -103,24 +105,35 @@ func (s *Server) now() time.Time {
 	return time.Now().Add(f.Delay)
 }
 
+// strikeNodes lets those faults of nodes strike that wait for this request,
+// which is carried out although nobody may get the reply.
+func (s *Server) strikeNodes(of func(FaultKind) Fault) error {
+	for _, kind := range []FaultKind{ProxyRestart, CertificateRotation, NodeOffline} {
+		if i := s.struck(of(kind)); i != nil {
+			if err := s.strikeNode(i); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // strikeNode does what faults of nodes do, at once; the time that they last
 // ends in the background.
 func (s *Server) strikeNode(i *Injection) error {
 	f := i.fault
-	h := s.hosts[f.Node]
 	switch {
-	case h == nil:
-		return fmt.Errorf("fault %s: node %s does not exist", f.Kind, f.Node)
 	case f.Kind == CertificateRotation:
 		return s.RotateCertificate(f.Node)
 	case f.Kind == NodeOffline:
 		if f.Delay > 0 {
-			defer s.later(f.Delay, i.Clear)
+			defer s.later(f.Delay, func() { s.SetOffline(f.Node, false) })
 		}
 		return s.SetOffline(f.Node, true)
 	}
-	h.gate.shut()
-	s.later(cmp.Or(f.Delay, 5*time.Second), h.gate.open)
+	gate := &s.hosts[f.Node].gate
+	gate.shut()
+	s.later(cmp.Or(f.Delay, 5*time.Second), gate.open)
 	return nil
 }
 

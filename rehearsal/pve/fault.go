@@ -1,6 +1,7 @@
 package pve
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,7 +14,9 @@ type FaultKind string
 
 // The kinds of faults. Those about requests strike requests that match
 // Method, Path and Node; those about tasks strike tasks that match Task, ID
-// and Node; the others say themselves what they look at.
+// and Node; the others say themselves what they look at. Those about a node
+// strike at once, or, with Method, Path or Skip, when such a request arrives
+// anywhere, and then once unless Times says otherwise.
 const (
 	LostReply           FaultKind = "lost-reply"           // the request is carried out, its connection dropped
 	DroppedCall         FaultKind = "dropped-call"         // the connection is dropped before anything is done
@@ -85,9 +88,15 @@ func (f Fault) validate() error {
 
 func (f Fault) matches(at Fault) bool {
 	same := func(want, have string) bool { return want == "" || want == have }
-	return f.Kind == at.Kind && same(f.Method, at.Method) && same(f.Path, at.Path) && same(f.Node, at.Node) &&
+	return f.Kind == at.Kind && same(f.Method, at.Method) && same(f.Path, at.Path) && (same(f.Node, at.Node) || f.ofNode()) &&
 		same(f.Task, at.Task) && same(f.ID, at.ID) && same(f.Storage, at.Storage)
 }
+
+// ofNode says whether f is about a node, of which Node is the name.
+func (f Fault) ofNode() bool { return where[f.Kind] == "node" }
+
+// waits says whether f, which is about a node, waits for a request.
+func (f Fault) waits() bool { return f.Method != "" || f.Path != "" || f.Skip > 0 }
 
 // An Injection is a fault that is in effect, or was.
 type Injection struct {
@@ -105,6 +114,9 @@ func (i *Injection) Hits() int {
 	defer i.srv.faults.mu.Unlock()
 	return i.hits
 }
+
+// Fault is what was injected, with the node that it is about.
+func (i *Injection) Fault() Fault { return i.fault }
 
 // Clear ends the fault. A node that it took away comes back. Repeating it
 // changes nothing.
@@ -130,11 +142,14 @@ func (s *Server) Inject(f Fault) (*Injection, error) {
 	if err := f.validate(); err != nil {
 		return nil, err
 	}
-	if where[f.Kind] == "node" && f.Node == "" {
-		f.Node = s.cfg.Nodes[0]
+	if f.ofNode() {
+		f.Node, f.Times = cmp.Or(f.Node, s.cfg.Nodes[0]), cmp.Or(f.Times, 1)
+		if s.hosts[f.Node] == nil {
+			return nil, fmt.Errorf("fault %s: node %s does not exist", f.Kind, f.Node)
+		}
 	}
 	i := &Injection{srv: s, fault: f, skip: f.Skip, left: f.Times}
-	if where[f.Kind] == "node" {
+	if f.ofNode() && !f.waits() {
 		i.hits = 1
 		return i, s.strikeNode(i)
 	}
@@ -162,6 +177,14 @@ func (f *faults) clear() {
 // strike says whether a fault of the kind at.Kind strikes there, and uses it
 // up by one.
 func (s *Server) strike(at Fault) (Fault, bool) {
+	if i := s.struck(at); i != nil {
+		return i.fault, true
+	}
+	return Fault{}, false
+}
+
+// struck is the fault that strikes there, nil when none does.
+func (s *Server) struck(at Fault) *Injection {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
 	for n, i := range s.faults.active {
@@ -176,9 +199,9 @@ func (s *Server) strike(at Fault) (Fault, bool) {
 		if i.left--; i.left == 0 {
 			s.faults.active = slices.Delete(s.faults.active, n, n+1)
 		}
-		return i.fault, true
+		return i
 	}
-	return Fault{}, false
+	return nil
 }
 
 // String is the fault as [ParseFault] reads it.

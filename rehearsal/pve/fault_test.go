@@ -263,6 +263,35 @@ func TestCertificatesRotate(t *testing.T) {
 	}
 }
 
+// A fault of a node may wait for a request, which is carried out.
+func TestFaultsOfNodesWaitForRequests(t *testing.T) {
+	for _, c := range []struct{ fault, want string }{
+		{"proxy-restart,method=POST,path=/nodes/{node}/qemu,skip=1,delay=1s", "dropped"},
+		{"certificate-rotation,method=POST,path=/nodes/{node}/qemu,skip=1", "dropped"},
+		{"node-offline,method=POST,path=/nodes/{node}/qemu,skip=1,delay=1s", "dropped"},
+	} {
+		t.Run(c.fault, func(t *testing.T) {
+			l := newLab(t, nil)
+			i := l.inject(c.fault)
+			before := l.srv.Fingerprint()
+			l.call("GET", "/version")
+			l.call("POST", "/nodes/pve/qemu", "vmid", "100", "pool", "lab")
+			if i.Hits() != 0 || l.srv.Fingerprint() != before {
+				t.Fatal("it has struck too early")
+			}
+			got := l.outcome(l.request("POST", base+"/nodes/pve/qemu", "vmid=101&pool=lab"))
+			if got != c.want || i.Hits() != 1 {
+				t.Errorf("got %q, want %q; it struck %d times", got, c.want, i.Hits())
+			}
+			l.until("it answers", func() bool { return strings.HasPrefix(l.outcome(l.request("GET", base+"/version", "")), "200") })
+			l.call("POST", "/nodes/pve/qemu", "vmid", "102", "pool", "lab")
+			if rotated := l.srv.Fingerprint() != before; i.Hits() != 1 || rotated != (i.Fault().Kind == CertificateRotation) {
+				t.Errorf("it struck %d times; the certificate is another: %t", i.Hits(), rotated)
+			}
+		})
+	}
+}
+
 func TestParseFault(t *testing.T) {
 	cases := []struct{ text, want string }{
 		{"status,status=596,path=/nodes/{node}/qemu,times=2", ""},

@@ -48,8 +48,7 @@ func getNetwork(c *call) (any, error) {
 	if slices.Contains([]string{"", "bridge", "any_bridge", "any_local_bridge", "include_sdn"}, kind) {
 		for i, bridge := range s.bridges(c.node) {
 			if s.maySeeBridge(c.token, localZone, bridge) {
-				list = append(list, map[string]any{"iface": bridge, "type": "bridge", "active": 1, "autostart": 1, "priority": i + 1,
-					"bridge_ports": "", "method": "manual", "method6": "manual", "families": []string{"inet"}})
+				list = append(list, s.describeBridge(bridge, i+1))
 			}
 		}
 	}
@@ -61,6 +60,15 @@ func getNetwork(c *call) (any, error) {
 		}
 	}
 	return list, nil
+}
+
+func (s *Server) describeBridge(bridge string, priority int) map[string]any {
+	entry := map[string]any{"iface": bridge, "type": "bridge", "active": 1, "autostart": 1, "priority": priority,
+		"bridge_ports": "", "method": "manual", "method6": "manual", "families": []string{"inet"}}
+	if mtu, ok := s.cfg.BridgeMTU[bridge]; ok {
+		entry["mtu"] = strconv.Itoa(mtu) // as it stands in /etc/network/interfaces
+	}
+	return entry
 }
 
 var vnetParams = schema{"pending": boolean.opt(), "running": boolean.opt()}

@@ -87,15 +87,29 @@ func ceil(n, of int) int { return (n + of - 1) / of }
 // were lost on the way, refused or failed count, too; unknown paths and
 // unauthorised callers do not.
 func (s *Server) Requests() map[string]int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return maps.Clone(s.requests)
+	sum := map[string]int{}
+	for _, node := range s.cfg.Nodes {
+		for what, n := range s.NodeRequests(node) {
+			sum[what] += n
+		}
+	}
+	return sum
 }
 
-func (s *Server) countRequest(method, template string) {
+// NodeRequests are those of Requests that came in at a node's own address.
+func (s *Server) NodeRequests(node string) map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.requests[method+" "+template]++
+	return maps.Clone(s.requests[node])
+}
+
+func (s *Server) countRequest(entry, method, template string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.requests[entry] == nil {
+		s.requests[entry] = map[string]int{}
+	}
+	s.requests[entry][method+" "+template]++
 }
 
 // Reset makes the datacentre as New made it, but for certificates, rights and

@@ -40,8 +40,8 @@ type Server struct {
 	volumes  map[string]volume
 	tasks    []*task // oldest first
 	pid      int
-	requests map[string]int // by method and template
-	random   *rand.Rand     // of the jitter
+	requests map[string]map[string]int // by node, then by method and template
+	random   *rand.Rand                // of the jitter
 }
 
 // New checks cfg, creates the storage directories and the certificates.
@@ -67,7 +67,7 @@ func New(cfg Config) (*Server, error) {
 		cfg:      cfg, release: release, certs: certs,
 		spool: filepath.Join(cfg.Dir, "spool"),
 		hosts: map[string]*host{}, locks: flocks{held: map[string]chan struct{}{}},
-		requests: map[string]int{}, vms: map[int]*machine{}, volumes: map[string]volume{}, pid: 1000,
+		requests: map[string]map[string]int{}, vms: map[int]*machine{}, volumes: map[string]volume{}, pid: 1000,
 		random: rand.New(rand.NewPCG(cfg.Seed, 1)),
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
@@ -235,7 +235,7 @@ func (s *Server) dispatch(r *http.Request, c *call, e *endpoint, inPath map[stri
 		args.values[name] = value
 	}
 	c.params = args.values
-	s.countRequest(r.Method, e.path)
+	s.countRequest(c.entry, r.Method, e.path)
 	if s.cfg.OnRequest != nil {
 		s.cfg.OnRequest(r.Method, e.path, maps.Clone(c.params))
 	}
