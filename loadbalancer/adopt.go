@@ -24,12 +24,12 @@ func (p *Proxy) takeOver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	masters := slices.DeleteFunc(slices.Clone(left), func(id process.ID) bool { return !id.Leads() })
+	masters := slices.DeleteFunc(left, func(id process.ID) bool { return !id.Leads() })
 	if len(masters) == 1 && p.adoptable(ctx, masters[0]) {
 		p.adopt(masters[0])
 		return nil
 	}
-	return p.endAll(ctx, left)
+	return endLeft(ctx, p.path("haproxy.cfg"))
 }
 
 // adoptable reports whether a master runs our binary as we run it, and listens
@@ -63,13 +63,15 @@ func (p *Proxy) adopt(id process.ID) {
 	p.wg.Go(func() { p.attend(m, errors.New("it ended")) })
 }
 
-func (p *Proxy) endAll(ctx context.Context, all []process.ID) error {
-	for _, old := range all {
+// endLeft ends the haproxy processes that run the given file.
+func endLeft(ctx context.Context, file string) error {
+	left, err := leftovers(file)
+	for _, old := range left {
 		if err := old.End(ctx, 2*time.Second); err != nil {
 			return fmt.Errorf("haproxy of an earlier run: %w", err)
 		}
 	}
-	return nil
+	return err
 }
 
 // resume makes an adopted haproxy run c; one that does not is replaced.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 
 	"github.com/slipway-project/slipway/internal/hint"
 )
@@ -34,7 +35,7 @@ func Run(ctx context.Context, o Options, c Config) (b Balancer, note string, err
 		return nil, "", err
 	}
 	if binary == nil {
-		b, err := embedded(ctx, c)
+		b, err := embedded(ctx, o, c)
 		return b, note, err
 	}
 	o.Binary = *binary
@@ -45,14 +46,18 @@ func Run(ctx context.Context, o Options, c Config) (b Balancer, note string, err
 	if c.Mode == ModeHAProxy || ctx.Err() != nil {
 		return nil, "", err
 	}
-	b, eerr := embedded(ctx, c)
+	b, eerr := embedded(ctx, o, c)
 	if eerr != nil {
 		return nil, "", err // both want the same addresses
 	}
 	return b, fmt.Sprintf("haproxy does not work here, the embedded load balancer serves: %v", err), nil
 }
 
-func embedded(ctx context.Context, c Config) (Balancer, error) {
+// embedded starts one, in the place of a haproxy that an earlier run left.
+func embedded(ctx context.Context, o Options, c Config) (Balancer, error) {
+	if err := endLeft(ctx, filepath.Join(o.RunDir, "haproxy.cfg")); err != nil {
+		return nil, err
+	}
 	e, err := StartEmbedded(ctx, c)
 	if err != nil {
 		return nil, err

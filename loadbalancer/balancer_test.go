@@ -74,3 +74,21 @@ func TestRunFallsBack(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A haproxy that a crash left is in the way of an embedded balancer.
+func TestEmbeddedTakesThePlaceOfHAProxy(t *testing.T) {
+	l := startLab(t)
+	o := l.abandon()
+	l.config.Mode = ModeEmbedded
+	b, _, err := Run(t.Context(), o, l.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Stop(t.Context())
+	if found, err := Running(o.Label); err != nil || len(found) > 0 {
+		t.Errorf("haproxy is left: %v, %v", found, err)
+	}
+	if _, err := l.get(); err != nil {
+		t.Error(err)
+	}
+}

@@ -50,8 +50,7 @@ func BenchmarkBalancers(b *testing.B) {
 				b.StopTimer()
 				used := cpuTime(b, group) - before
 				b.ReportMetric(float64(used.Microseconds())/float64(b.N), "cpu-us/op")
-				gib := float64(b.N) * float64(load.size) / (1 << 30)
-				b.ReportMetric(used.Seconds()/gib, "cpu-s/GiB")
+				b.ReportMetric(used.Seconds()*(1<<30)/float64(b.N)/float64(load.size), "cpu-s/GiB")
 			})
 		}
 	}

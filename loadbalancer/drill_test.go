@@ -90,7 +90,7 @@ func runDrill(t *testing.T, drill, program, kinds string) (results []drillResult
 	result := filepath.Join(t.TempDir(), "drill.json")
 	cmd := exec.CommandContext(t.Context(), "unshare", "-n", "sh", "-c", `ip link set lo up; exec "$@"`, "sh",
 		"python3", drill, "--cfg", checkable(t, topologies[0].config), "--haproxy", program,
-		"--drill", kinds, "--rate", "30", "--secs", "9.5", "--settle", "0.2", "--json", result)
+		"--drill", kinds, "--rate", "30", "--secs", "9", "--settle", "0.2", "--json", result)
 	cmd.Env = append(os.Environ(), asHAProxy+"=1")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -102,7 +102,7 @@ func (e *Embedded) open(ctx context.Context, c Config) (map[string]*frontend, er
 
 func (e *Embedded) has(f Frontend) bool {
 	have := e.frontends[f.Name]
-	return have != nil && have.spec.Load().Bind == f.Bind && have.spec.Load().Check == f.Check
+	return have != nil && have.spec.Load().Bind == f.Bind
 }
 
 // closeUnlike closes the frontends that c has no more.
@@ -128,7 +128,7 @@ func (e *Embedded) assign(c Config, known map[serverKey]*server) (leaving []*ser
 		fe := e.frontends[f.Name]
 		var list []*server
 		for _, m := range f.Members {
-			key := serverKey{f.Name, m}
+			key := serverKey{f.Name, f.Check, m}
 			s := known[key]
 			delete(known, key)
 			if s == nil {
@@ -150,6 +150,7 @@ func (e *Embedded) assign(c Config, known map[serverKey]*server) (leaving []*ser
 // A serverKey is the identity of a server.
 type serverKey struct {
 	frontend string
+	check    Check
 	member   Member
 }
 
@@ -158,7 +159,7 @@ func (e *Embedded) servers() map[serverKey]*server {
 	for _, f := range e.config.Frontends {
 		if fe := e.frontends[f.Name]; fe != nil {
 			for _, s := range *fe.servers.Load() {
-				all[serverKey{f.Name, s.Member}] = s
+				all[serverKey{f.Name, s.check, s.Member}] = s
 			}
 		}
 	}

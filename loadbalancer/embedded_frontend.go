@@ -50,7 +50,7 @@ func listen(ctx context.Context, f Frontend, total chan struct{}) (*frontend, er
 	}
 	slots := []chan struct{}{total}
 	if most := checks[f.Check].maxConn; most > 0 {
-		slots = append(slots, make(chan struct{}, most))
+		slots = append(slots, make(chan struct{}, min(most, cap(total))))
 	}
 	fe := &frontend{listener: l.(*net.TCPListener), slots: slots}
 	fe.spec.Store(&f)

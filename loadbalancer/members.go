@@ -174,15 +174,13 @@ func (p *Proxy) admit(ctx context.Context, a place, f templates.HAProxyFrontend)
 }
 
 // errNoServer is haproxy's answer about a server that it does not have.
-var errNoServer = errors.New(noServer)
-
-const noServer = "No such server."
+var errNoServer = errors.New("haproxy has no such server")
 
 // order gives haproxy a command. What it answers to one that worked is known.
 func (p *Proxy) order(ctx context.Context, command string) error {
 	answer, err := ask(ctx, p.path("haproxy.sock"), command)
 	answer = strings.TrimSpace(answer)
-	if err == nil && answer == noServer {
+	if err == nil && answer == "No such server." {
 		return fmt.Errorf("%s: %w", command, errNoServer)
 	}
 	if err == nil && answer != "" && !strings.HasPrefix(answer, "New server registered") && !strings.HasPrefix(answer, "Server deleted") {

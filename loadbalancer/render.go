@@ -80,6 +80,11 @@ func RenderNginx(c Config) ([]byte, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("load balancer: %w", err)
 	}
+	for _, f := range c.Frontends {
+		if len(f.Members) == 0 {
+			return nil, fmt.Errorf("load balancer: frontend %q has no members yet, and nginx wants one", f.Name)
+		}
+	}
 	return templates.Nginx(c.data(Env{}))
 }
 

@@ -86,6 +86,10 @@ func TestRenderForOthers(t *testing.T) {
 	}
 	got, err := RenderKeepalived(topologies[0].config, "eth0", "/run/haproxy")
 	compare(t, "ha.keepalived", got, err)
+	bare := Config{Frontends: []Frontend{{Name: "api", Bind: netip.MustParseAddrPort("192.0.2.210:6443"), Check: CheckAPI}}}
+	if got, err := RenderNginx(bare); err == nil {
+		t.Errorf("an upstream without servers: %s", got)
+	}
 	if got, err := RenderKeepalived(Config{}, "eth0", "/run/haproxy"); err == nil {
 		t.Errorf("an address for nothing: %s", got)
 	}
@@ -252,6 +256,18 @@ func FuzzRender(f *testing.F) {
 		for i := range int(n) {
 			fe.Members = append(fe.Members, Member{Name: member + strings.Repeat("x", i), Address: netip.AddrPortFrom(a, port)})
 		}
+		if text, err := RenderNginx(Config{Frontends: []Frontend{fe}}); err == nil {
+			const fixed = 17
+			if lines := bytes.Count(text, []byte("\n")); lines != fixed+int(n) {
+				t.Errorf("nginx: %d lines for %d members", lines, n)
+			}
+		}
+		if text, err := RenderKeepalived(Config{Frontends: []Frontend{fe}}, member, dir); err == nil {
+			const fixed = 29
+			if lines := bytes.Count(text, []byte("\n")); lines != fixed {
+				t.Errorf("keepalived: %d lines", lines)
+			}
+		}
 		out, err := Render(Config{Frontends: []Frontend{fe}}, Env{Oldest, dir, 100})
 		if err != nil {
 			return
@@ -297,4 +313,16 @@ func TestParseVersion(t *testing.T) {
 	if v, err := parseVersion("nginx version 1.2.3"); err == nil {
 		t.Errorf("nginx is haproxy %s", v)
 	}
+}
+
+func FuzzParseVersion(f *testing.F) {
+	f.Add("HAProxy version 2.6.12-1+deb12u4 2026/10/17 - https://haproxy.org/\n")
+	f.Add("HA-Proxy version 2.2\nHAProxy version 9999.9999.9999")
+	f.Add("HAProxy version 99999.1")
+	f.Fuzz(func(t *testing.T, out string) {
+		v, err := parseVersion(out)
+		if err != nil && v != (Version{}) || v.Major < 0 || v.Minor < 0 || v.Patch < 0 {
+			t.Errorf("%v, %v", v, err)
+		}
+	})
 }
