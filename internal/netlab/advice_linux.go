@@ -19,6 +19,7 @@ var locks = []struct{ file, forbidden, advice string }{
 
 const (
 	adviceUser = "user namespaces are not allowed here, as in most containers: run the same command with sudo, or outside of the container"
+	adviceTap  = "virtual machines need /dev/net/tun: allow it with 'sudo modprobe tun && sudo chmod 666 /dev/net/tun', or run the same command with sudo"
 	adviceRoot = "root lacks CAP_SYS_ADMIN here, as in most containers: run the container with --privileged, or slipway outside of it"
 )
 
@@ -31,6 +32,16 @@ func adviseOn(err error, asUser bool) error {
 	for _, forbidden := range []error{syscall.EPERM, syscall.EACCES, syscall.ENOSPC, syscall.EUSERS} {
 		if errors.Is(err, forbidden) {
 			return hint.With(err, wayOut("/proc/sys", asUser))
+		}
+	}
+	return err
+}
+
+// adviseTap adds the way out to an error that means: no taps here.
+func adviseTap(err error) error {
+	for _, missing := range []error{syscall.EPERM, syscall.EACCES, syscall.ENOENT, syscall.ENODEV} {
+		if errors.Is(err, missing) {
+			return hint.With(err, adviceTap)
 		}
 	}
 	return err

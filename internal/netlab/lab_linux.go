@@ -3,6 +3,7 @@ package netlab
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -22,6 +23,7 @@ type Lab struct {
 	mu       sync.Mutex
 	segments map[string]netlink.Link
 	ports    map[*Port]bool
+	taps     map[*Tap]bool
 	serial   int // of bridges and cables, for their names
 	closed   bool
 }
@@ -42,6 +44,7 @@ func New() (*Lab, error) {
 		home:       home,
 		segments:   map[string]netlink.Link{},
 		ports:      map[*Port]bool{},
+		taps:       map[*Tap]bool{},
 	}, nil
 }
 
@@ -183,21 +186,24 @@ func (l *Lab) forget(p *Port) {
 // keep their namespace, but lead nowhere. Closing twice is no error.
 func (l *Lab) Close() error {
 	var errs []error
-	for _, p := range l.openPorts() {
-		errs = append(errs, p.Close())
+	for _, c := range l.cables() {
+		errs = append(errs, c.Close())
 	}
 	errs = append(errs, l.removeSegments(), l.datacentre.Close(), l.home.Close())
 	return errors.Join(errs...)
 }
 
-func (l *Lab) openPorts() []*Port {
+// cables are those of all machines.
+func (l *Lab) cables() (open []io.Closer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	ports := make([]*Port, 0, len(l.ports))
 	for p := range l.ports {
-		ports = append(ports, p)
+		open = append(open, p)
 	}
-	return ports
+	for t := range l.taps {
+		open = append(open, t)
+	}
+	return open
 }
 
 func (l *Lab) removeSegments() error {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"os"
 	"os/exec"
 )
 
@@ -99,6 +100,21 @@ func (*Port) Configure([]netip.Prefix, netip.Addr, int) error { return ErrUnsupp
 
 // Broadcast is not possible here.
 func (*Port) Broadcast(port int) (net.PacketConn, error) { return nil, ErrUnsupported }
+
+// AddTap is not possible here.
+func (*Lab) AddTap(string) (*Tap, error) { return nil, ErrUnsupported }
+
+// A Tap is not possible here.
+type Tap struct{}
+
+// File is not possible here.
+func (*Tap) File() *os.File { return nil }
+
+// Down is not possible here.
+func (*Tap) Down() error { return ErrUnsupported }
+
+// Close has nothing to close.
+func (*Tap) Close() error { return nil }
 
 // A Socket is not possible here.
 type Socket struct {
