@@ -21,10 +21,10 @@ func getContent(c *call) (any, error) {
 	}
 	kind := c.params["content"]
 	list := []map[string]any{}
-	if kind == "" || kind == "iso" {
-		for _, iso := range c.srv.isos(c.node, store) {
-			list = append(list, map[string]any{"volid": store.Name + ":iso/" + iso.name, "content": "iso",
-				"format": strings.ToLower(strings.TrimPrefix(filepath.Ext(iso.name), ".")), "size": iso.size, "ctime": iso.ctime})
+	for _, f := range c.srv.files(c.node, store, kind) {
+		if slices.Contains(store.Content, f.kind) {
+			list = append(list, map[string]any{"volid": store.Name + ":" + f.kind + "/" + f.name, "content": f.kind,
+				"format": strings.ToLower(strings.TrimPrefix(filepath.Ext(f.name), ".")), "size": f.size, "ctime": f.ctime})
 		}
 	}
 	if kind == "" || kind == "images" {
@@ -107,7 +107,7 @@ func (s *Server) remover(c *call, store Storage, name string) (func(*task) error
 		volid := store.Name + ":" + name
 		return func(*task) error { s.free([]string{volid}); return nil }, m[2] + "@", nil
 	}
-	path, err := s.isoPath(c.node, store.Name, name)
+	path, err := s.filePath(c.node, store.Name, name)
 	return func(t *task) error {
 		err := os.Remove(path)
 		switch {

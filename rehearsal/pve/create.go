@@ -102,8 +102,12 @@ func (s *Server) checkOptions(c *call, pool, defaultStorage string, conf map[str
 
 func (s *Server) checkOption(c *call, pool, option, value string) error {
 	switch {
-	case isDrive(option) || option == "tags":
+	case isDrive(option):
+		return importSyntax(option, value)
+	case option == "tags":
 		return nil
+	case cloudInitOption(option):
+		return s.mayCloudInit(c, pool, option, value)
 	case strings.HasPrefix(option, "unused"):
 		return s.checkVM(c.token, c.vmid(), pool, "VM.Config.Disk")
 	case strings.HasPrefix(option, "usb"):
@@ -148,10 +152,13 @@ func (s *Server) checkStorageAccess(c *call, option, value, defaultStorage strin
 		return badParam(option, "invalid format - "+err.Error())
 	}
 	if id, _, ok := d.fresh(defaultStorage); ok {
-		return s.mayAllocate(c, id)
+		if err := s.mayAllocate(c, id); err != nil {
+			return err
+		}
+		return s.mayImport(c, option, d)
 	}
 	switch file := d["file"]; {
-	case file == "none":
+	case file == "none" || d.newCloudInit():
 		return nil
 	case file == "cdrom":
 		return s.check(c.token, "/", "Sys.Console")
@@ -313,7 +320,7 @@ func (n *creation) makeDrives(ctx context.Context, t *task) error {
 		if !ok {
 			continue
 		}
-		made, volid, err := n.srv.makeDrive(ctx, driveJob{n.node, n.vmid, option, value, n.storage})
+		made, volid, err := n.srv.makeDrive(ctx, driveJob{n.node, n.vmid, option, value, n.storage, ""})
 		if volid != "" {
 			n.allocated = append(n.allocated, volid)
 		}

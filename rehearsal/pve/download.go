@@ -49,7 +49,7 @@ func (s *Server) download(ctx context.Context, t *task, c *call, dest string) er
 	if got, err := c.checksum(tmp.Name()); err != nil || got != "" {
 		return mismatch(err, "checksum mismatch: got '%s' != expect '%s'", got, c.params["checksum"])
 	}
-	if err := assertISO(tmp.Name()); err != nil {
+	if err := assertContent(c, dest, tmp.Name()); err != nil {
 		return die("failed to verify file: %v", err)
 	}
 	if err := s.pause(ctx, s.copyTime(size)); err != nil {

@@ -96,9 +96,8 @@ func parseSize(s string) int64 {
 	return int64(n)
 }
 
-// diskName is the name of a VM's nth disk in a storage.
-func diskName(s Storage, vmid, n int, format string) string {
-	name := fmt.Sprintf("vm-%d-disk-%d", vmid, n)
+// volumeName is what a storage makes of the name of a VM's volume.
+func volumeName(s Storage, vmid int, name, format string) string {
 	if !s.files() {
 		return name
 	}

@@ -120,7 +120,11 @@ func (s *Server) Clone(vmid, as int, pool string) error {
 		if err != nil {
 			return err
 		}
-		d["file"] = s.freeVolume(store, as, v.format)
+		job := driveJob{vmid: as}
+		if d.cloudInit() {
+			job.volume = cloudInitName(as)
+		}
+		d["file"] = s.freeVolume(store, job, v.format)
 		s.volumes[d["file"]] = volume{as, m.node, v.size, v.format}
 		conf[name] = d.print(name)
 	}

@@ -102,7 +102,10 @@ func (s *Server) bootable(m *machine) error {
 			continue
 		}
 		id, volume, _ := d.volume()
-		if path, err := s.isoPath(m.node, id, volume); err != nil || !exists(path) {
+		if _, there := s.volumes[d["file"]]; there {
+			continue
+		}
+		if path, err := s.filePath(m.node, id, volume); err != nil || !exists(path) {
 			return die("volume '%s' does not exist", d["file"])
 		}
 	}

@@ -64,6 +64,7 @@ var endpoints = []*endpoint{
 	{get, vm + "/config", audit, getConfigParams, getConfig, false},
 	{put, vm + "/config", needsAny("/vms/{vmid}", configPrivileges...), putConfigParams, putConfig, false},
 	{post, vm + "/config", needsAny("/vms/{vmid}", configPrivileges...), postConfigParams, postConfig, false},
+	{put, vm + "/resize", needs("/vms/{vmid}", "VM.Config.Disk"), resizeParams, resizeDisk, false},
 	{get, vm + "/pending", audit, vmParams, getPending, false},
 	{get, vm + "/status/current", audit, vmParams, getStatus, false},
 	{post, vm + "/status/start", power, startParams, startVM, false},
@@ -71,6 +72,13 @@ var endpoints = []*endpoint{
 	{post, vm + "/status/shutdown", power, shutdownParams, shutdownVM, false},
 	{post, vm + "/status/reset", power, resetParams, resetVM, false},
 	{get, vm + "/agent/network-get-interfaces", mayAskAgent, vmParams, getAgentInterfaces, false},
+}
+
+// until84 are parameters as they were before release 8.4, which takes uploads
+// of disk images (libpve-storage-perl 8.3.6).
+var until84 = map[string]schema{
+	"POST " + store + "/upload":       {"content": text.of("iso", "vztmpl")},
+	"POST " + store + "/download-url": {"content": text.of("iso", "vztmpl")},
 }
 
 // since9 are parameters that release 9 brought or changed, by method and path.
@@ -81,8 +89,12 @@ var since9 = map[string]schema{
 
 // schema is what the release takes.
 func (e *endpoint) schema(r release) schema {
-	if newer := since9[e.method+" "+e.path]; newer != nil && !r.before(9, 0) {
+	at := e.method + " " + e.path
+	if newer := since9[at]; newer != nil && !r.before(9, 0) {
 		return merge(e.params, newer)
+	}
+	if older := until84[at]; older != nil && r.before(8, 4) {
+		return merge(e.params, older)
 	}
 	return e.params
 }

@@ -86,7 +86,9 @@ func (s *Server) makeDirs() error {
 	for _, node := range s.cfg.Nodes {
 		for _, store := range s.cfg.Storages {
 			if store.files() {
-				dirs = append(dirs, s.isoDir(node, store))
+				for kind := range fileKinds {
+					dirs = append(dirs, s.fileDir(node, store, kind))
+				}
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package pve
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -39,23 +40,34 @@ func (s *Server) dir(node string, store Storage) string {
 	return filepath.Join(s.cfg.Dir, node, store.Name)
 }
 
-func (s *Server) isoDir(node string, store Storage) string {
-	return filepath.Join(s.dir(node, store), "template", "iso")
+// A fileKind is content that is kept as plain files: where, and under which
+// names.
+type fileKind struct {
+	dir  string
+	name *regexp.Regexp
 }
 
-var isoName = regexp.MustCompile(`^[^/]+\.(?i:iso|img)$`)
+var fileKinds = map[string]fileKind{
+	"iso":    {"template/iso", regexp.MustCompile(`^[^/]+\.(?i:iso|img)$`)},
+	"import": {"import", regexp.MustCompile(`^[a-zA-Z0-9\-.+=_]+\.(?:qcow2|raw|vmdk)$`)},
+}
 
-// isoPath is the path of the ISO volume on the node.
-func (s *Server) isoPath(node, id, name string) (string, error) {
+func (s *Server) fileDir(node string, store Storage, kind string) string {
+	return filepath.Join(s.dir(node, store), fileKinds[kind].dir)
+}
+
+// filePath is the path of a volume on the node that is a file, such as
+// "iso/x.iso".
+func (s *Server) filePath(node, id, name string) (string, error) {
 	store, err := s.storage(id)
 	if err != nil {
 		return "", err
 	}
-	file, ok := strings.CutPrefix(name, "iso/")
-	if !ok || !isoName.MatchString(file) || !store.files() {
+	kind, file, _ := strings.Cut(name, "/")
+	if k, ok := fileKinds[kind]; !ok || !k.name.MatchString(file) || !store.files() {
 		return "", die("unable to parse volume filename '%s'", name)
 	}
-	return filepath.Join(s.isoDir(node, store), file), nil
+	return filepath.Join(s.fileDir(node, store, kind), file), nil
 }
 
 // cdPath is the file in a CD drive, "" when the tray is empty.
@@ -64,7 +76,7 @@ func (s *Server) cdPath(node string, d drive) string {
 	if !ok {
 		return ""
 	}
-	path, err := s.isoPath(node, id, name)
+	path, err := s.filePath(node, id, name)
 	if err != nil {
 		return ""
 	}
@@ -77,6 +89,7 @@ type driveJob struct {
 	vmid           int
 	option, value  string
 	defaultStorage string
+	volume         string // name of a new volume; "": the next one of the VM's disks
 }
 
 // makeDrive allocates a new disk, or finds the size of an existing volume. It
@@ -88,8 +101,12 @@ func (s *Server) makeDrive(ctx context.Context, j driveJob) (value, allocated st
 	}
 	id, gib, fresh := d.fresh(j.defaultStorage)
 	switch {
+	case fresh && d["import-from"] != "":
+		return s.importDisk(ctx, j, d, id)
 	case fresh:
-		return s.allocate(ctx, j, d, id, gib)
+		return s.allocate(ctx, j, d, id, int64(gib*(1<<30)))
+	case d.newCloudInit():
+		return s.allocateCloudInit(ctx, j, d)
 	case d["file"] == "none" || d["file"] == "cdrom":
 		return d.print(j.option), "", nil
 	}
@@ -108,7 +125,7 @@ func (s *Server) volumeSize(node string, d drive) (int64, error) {
 		return 0, err
 	}
 	if strings.HasPrefix(name, "iso/") {
-		path, err := s.isoPath(node, id, name)
+		path, err := s.filePath(node, id, name)
 		if err != nil {
 			return 0, err
 		}
@@ -128,7 +145,7 @@ func (s *Server) volumeSize(node string, d drive) (int64, error) {
 
 // allocate makes one volume. Allocations in a storage happen one after
 // another, under its lock.
-func (s *Server) allocate(ctx context.Context, j driveJob, d drive, id string, gib float64) (string, string, error) {
+func (s *Server) allocate(ctx context.Context, j driveJob, d drive, id string, size int64) (string, string, error) {
 	store, err := s.storageOn(j.node, id)
 	if err != nil {
 		return "", "", err
@@ -145,7 +162,6 @@ func (s *Server) allocate(ctx context.Context, j driveJob, d drive, id string, g
 	if err := s.pause(ctx, s.cfg.Durations.Allocate); err != nil {
 		return "", "", err
 	}
-	size := int64(gib * (1 << 30))
 	switch j.option { // of these something else decides, not the user
 	case "efidisk0":
 		size = map[bool]int64{true: 4 << 20, false: 528 << 10}[d["efitype"] == "4m"]
@@ -174,8 +190,11 @@ func (s *Server) addVolume(j driveJob, store Storage, format string, size int64)
 	_, struck := s.strike(Fault{Kind: StorageFull, Storage: store.Name, Node: j.node})
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	volid := s.freeVolume(store, j.vmid, format)
+	volid := s.freeVolume(store, j, format)
 	_, name, _ := strings.Cut(volid, ":")
+	if _, taken := s.volumes[volid]; taken {
+		return "", die("disk image '%s' already exists", name)
+	}
 	free := store.size() - s.used(j.node, store)
 	if struck || free <= 0 || storageTypes[store.Type].thick && free < size {
 		return "", store.noRoom(name, size, max(free, 0))
@@ -185,9 +204,12 @@ func (s *Server) addVolume(j driveJob, store Storage, format string, size int64)
 }
 
 // freeVolume names a disk that the VM does not have yet. The caller holds s.mu.
-func (s *Server) freeVolume(store Storage, vmid int, format string) string {
+func (s *Server) freeVolume(store Storage, j driveJob, format string) string {
+	if j.volume != "" {
+		return store.Name + ":" + volumeName(store, j.vmid, j.volume, format)
+	}
 	for n := 0; ; n++ {
-		volid := store.Name + ":" + diskName(store, vmid, n, format)
+		volid := store.Name + ":" + volumeName(store, j.vmid, fmt.Sprintf("vm-%d-disk-%d", j.vmid, n), format)
 		if _, taken := s.volumes[volid]; !taken {
 			return volid
 		}
@@ -212,39 +234,44 @@ func (s *Server) used(node string, store Storage) int64 {
 			n += v.size
 		}
 	}
-	for _, iso := range s.isos(node, store) {
-		n += iso.size
+	for _, f := range s.files(node, store, "") {
+		n += f.size
 	}
 	return n
 }
 
-type isoFile struct {
-	name  string
-	size  int64
-	ctime int64
+type storedFile struct {
+	kind, name string
+	size       int64
+	ctime      int64
 }
 
-func (s *Server) isos(node string, store Storage) (found []isoFile) {
-	if !store.files() {
-		return nil
-	}
-	entries, _ := os.ReadDir(s.isoDir(node, store)) // gone: empty
-	for _, e := range entries {
-		info, err := e.Info()
-		if err == nil && info.Mode().Type() == fs.FileMode(0) && isoName.MatchString(e.Name()) {
-			found = append(found, isoFile{e.Name(), info.Size(), info.ModTime().Unix()})
+// files lists what a storage keeps of a kind of content, or of all kinds that
+// are files.
+func (s *Server) files(node string, store Storage, kind string) (found []storedFile) {
+	for _, k := range slices.Sorted(maps.Keys(fileKinds)) {
+		if !store.files() || kind != "" && kind != k {
+			continue
+		}
+		entries, _ := os.ReadDir(s.fileDir(node, store, k)) // gone: empty
+		for _, e := range entries {
+			info, err := e.Info()
+			if err == nil && info.Mode().Type() == fs.FileMode(0) && fileKinds[k].name.MatchString(e.Name()) {
+				found = append(found, storedFile{k, e.Name(), info.Size(), info.ModTime().Unix()})
+			}
 		}
 	}
 	return found
 }
 
-// Images returns the paths of all ISO images in the storages.
+// Images returns the paths of all images in the storages: of CDs and of disks
+// to import.
 func (s *Server) Images() []string {
 	paths := map[string]bool{}
 	for _, node := range s.cfg.Nodes {
 		for _, store := range s.cfg.Storages {
-			for _, iso := range s.isos(node, store) {
-				paths[filepath.Join(s.isoDir(node, store), iso.name)] = true
+			for _, f := range s.files(node, store, "") {
+				paths[filepath.Join(s.fileDir(node, store, f.kind), f.name)] = true
 			}
 		}
 	}

@@ -260,14 +260,16 @@ func (s *Server) destination(c *call, words refusals) (string, error) {
 	}
 	name := normalize(c.params["filename"])
 	switch {
-	case kind == "iso" && !isoName.MatchString(name):
+	case kind == "iso" && !fileKinds[kind].name.MatchString(name):
 		return "", badParam("filename", "wrong file extension")
+	case kind == "import" && !fileKinds[kind].name.MatchString(name):
+		return "", badParam("filename", "invalid filename or wrong extension")
 	case !slices.Contains(store.Content, kind):
 		return "", die(words.noContent, store.Name, kind)
-	case kind != "iso":
-		return "", die("only ISO images are simulated, no '%s'", kind)
+	case kind == "vztmpl":
+		return "", die("no container templates are simulated")
 	}
-	return filepath.Join(s.isoDir(c.node, store), name), nil
+	return filepath.Join(s.fileDir(c.node, store, kind), name), nil
 }
 
 // refusals are words for what a storage cannot do.
@@ -301,7 +303,7 @@ func (s *Server) importFile(ctx context.Context, t *task, c *call, dest string) 
 		}
 		s.print(t, "calculating checksum...OK, checksum verified")
 	}
-	if err := assertISO(c.upload.path); err != nil {
+	if err := assertContent(c, dest, c.upload.path); err != nil {
 		return err
 	}
 	s.print(t, "target node: %s", c.node)

@@ -79,7 +79,7 @@ func TestUpload(t *testing.T) {
 			map[string]string{"checksum-algorithm": "missing property required by 'checksum'"}, map[string]string{}},
 		{"only ISO names", content + filePart("x.txt", iso) + end, "400 Parameter verification failed.",
 			map[string]string{"filename": "wrong file extension"}, map[string]string{}},
-		{"only what the storage takes", field("content", "import") + filePart("x.iso", iso) + end,
+		{"only what the storage takes", field("content", "import") + filePart("x.qcow2", iso) + end,
 			"500 storage 'local' does not support 'import' content", nil, map[string]string{}},
 		{"a qcow2 image with a backing file is refused", content + filePart("x.img", "QFI\xfb\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00\x01\x00") + end,
 			"invalid/untrusted image: qcow2 with backing file", nil, map[string]string{}},

@@ -188,8 +188,9 @@ func (s *Server) hardware(m *machine) VM {
 		d, err := parseDrive(name, m.conf[name])
 		switch {
 		case err != nil || isFirmware(name):
-		case d.cdrom():
+		case d.cdrom() && v.CD == "":
 			v.CD = s.cdPath(m.node, d)
+		case d.cdrom():
 		case v.Disk == 0 && d["size"] != "":
 			v.Disk = int(parseSize(d["size"]) >> 30)
 		}

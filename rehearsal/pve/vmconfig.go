@@ -270,7 +270,7 @@ func (u *update) makeDrives(ctx context.Context) error {
 		if !ok {
 			continue
 		}
-		made, _, err := u.srv.makeDrive(ctx, driveJob{u.node, u.vmid(), option, value, ""})
+		made, _, err := u.srv.makeDrive(ctx, driveJob{node: u.node, vmid: u.vmid(), option: option, value: value})
 		if err != nil {
 			return err
 		}
@@ -287,11 +287,14 @@ func (u *update) mayChangeDrive(option, value string) error {
 		if err != nil {
 			continue // nothing was there, or nothing is going to be
 		}
-		priv := "VM.Config.Disk"
-		if d.cdrom() {
-			priv = "VM.Config.CDROM"
+		privs := []string{"VM.Config.Disk"}
+		switch {
+		case d.cloudInit():
+			privs = []string{"VM.Config.Cloudinit", "VM.Config.CDROM"}
+		case d.cdrom():
+			privs = []string{"VM.Config.CDROM"}
 		}
-		if err := u.srv.checkVM(u.token, u.vmid(), "", priv); err != nil {
+		if err := u.srv.checkVM(u.token, u.vmid(), "", privs...); err != nil {
 			return err
 		}
 	}

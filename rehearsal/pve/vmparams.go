@@ -23,6 +23,8 @@ var (
 	putConfigParams = merge(configParams, vmParams, schema{
 		"delete": text.opt().as(listOf(isConfigID)), "revert": text.opt().as(listOf(isConfigID)),
 		"digest": text.opt().upTo(40), "force": boolean.opt().needs("delete"), "skiplock": boolean.opt()})
+	resizeParams = merge(vmParams, schema{"disk": text.of(driveNames...), "size": text.like(`\+?\d+(\.\d+)?[KMGT]?`),
+		"digest": text.opt().upTo(40), "skiplock": boolean.opt()})
 	postConfigParams = merge(putConfigParams, schema{"background_delay": integer.opt().atLeast(1).atMost(30)})
 )
 
@@ -37,7 +39,7 @@ func merge(schemas ...schema) schema {
 }
 
 // configParams are the options of a VM that the simulator understands. A real
-// server knows more (cloud-init, pass-through, audio); here they are refused.
+// server knows more (pass-through, audio); here they are refused.
 var configParams = schema{
 	"acpi":          boolean.opt(),
 	"affinity":      text.opt(), // for root alone, as the other options without a privilege
@@ -47,6 +49,10 @@ var configParams = schema{
 	"bios":          text.opt().of("seabios", "ovmf"),
 	"boot":          text.opt().with(bootKeys),
 	"cdrom":         text.opt().with(driveKeys(ideKeys)),
+	"cipassword":    text.opt(),
+	"citype":        text.opt().of("configdrive2", "nocloud", "opennebula"),
+	"ciupgrade":     boolean.opt(),
+	"ciuser":        text.opt(),
 	"cores":         integer.opt().atLeast(1),
 	"cpu":           text.opt().with(cpuKeys),
 	"cpulimit":      number.opt().atLeast(0).atMost(128),
@@ -58,40 +64,44 @@ var configParams = schema{
 	"hotplug":       text.opt(),
 	"hugepages":     text.opt().of("any", "2", "1024"),
 	"ide[n]":        text.opt().family(4).with(driveKeys(ideKeys)),
+	"ipconfig[n]":   text.opt().family(32).with(ipconfigKeys),
 	"keephugepages": boolean.opt(),
 	"kvm":           boolean.opt(),
 	"localtime":     boolean.opt(),
 	"lock": text.opt().of("backup", "clone", "create", "migrate", "rollback", "snapshot",
 		"snapshot-delete", "suspending", "suspended"), // for root alone
-	"machine":    text.opt().with(machineKeys),
-	"memory":     text.opt().with(schema{"current": integer.byDefault().atLeast(16)}),
-	"name":       text.opt().as(isDNSName),
-	"net[n]":     text.opt().family(32).with(netKeys),
-	"numa":       boolean.opt(),
-	"numa[n]":    text.opt().family(8).with(numaKeys),
-	"onboot":     boolean.opt(),
-	"ostype":     text.opt().of("other", "wxp", "w2k", "w2k3", "w2k8", "wvista", "win7", "win8", "win10", "win11", "l24", "l26", "solaris"),
-	"protection": boolean.opt(),
-	"reboot":     boolean.opt(),
-	"rng0":       text.opt().with(rngKeys),
-	"sata[n]":    text.opt().family(6).with(driveKeys(nil)),
-	"scsi[n]":    text.opt().family(31).with(driveKeys(scsiKeys)),
-	"scsihw":     text.opt().of("lsi", "lsi53c810", "virtio-scsi-pci", "virtio-scsi-single", "megasas", "pvscsi"),
-	"serial[n]":  text.opt().family(4).like(`(/dev/.+|socket)`),
-	"smbios1":    text.opt().upTo(512).with(smbiosKeys),
-	"sockets":    integer.opt().atLeast(1),
-	"startup":    text.opt(),
-	"tablet":     boolean.opt(),
-	"tpmstate0":  text.opt().with(tpmKeys),
-	"tags":       text.opt().as(listOf(isTag)),
-	"template":   boolean.opt(),
-	"usb[n]":     text.opt().family(14).with(usbKeys),
-	"vmgenid":    text.opt().like(`(?:[a-fA-F0-9]{8}(?:-[a-fA-F0-9]{4}){3}-[a-fA-F0-9]{12}|[01])`),
-	"watchdog":   text.opt().with(watchdogKeys),
-	"unused[n]":  text.opt().family(256).with(schema{"file": text.byDefault().as(isVolume), "volume": {alias: "file", optional: true}}),
-	"vcpus":      integer.opt().atLeast(1),
-	"vga":        text.opt().with(vgaKeys),
-	"virtio[n]":  text.opt().family(16).with(driveKeys(schema{"iothread": boolean.opt()})),
+	"machine":      text.opt().with(machineKeys),
+	"memory":       text.opt().with(schema{"current": integer.byDefault().atLeast(16)}),
+	"name":         text.opt().as(isDNSName),
+	"nameserver":   text.opt().as(listOf(isAddress)),
+	"net[n]":       text.opt().family(32).with(netKeys),
+	"numa":         boolean.opt(),
+	"numa[n]":      text.opt().family(8).with(numaKeys),
+	"onboot":       boolean.opt(),
+	"ostype":       text.opt().of("other", "wxp", "w2k", "w2k3", "w2k8", "wvista", "win7", "win8", "win10", "win11", "l24", "l26", "solaris"),
+	"protection":   boolean.opt(),
+	"reboot":       boolean.opt(),
+	"rng0":         text.opt().with(rngKeys),
+	"sata[n]":      text.opt().family(6).with(driveKeys(nil)),
+	"scsi[n]":      text.opt().family(31).with(driveKeys(scsiKeys)),
+	"scsihw":       text.opt().of("lsi", "lsi53c810", "virtio-scsi-pci", "virtio-scsi-single", "megasas", "pvscsi"),
+	"searchdomain": text.opt(),
+	"serial[n]":    text.opt().family(4).like(`(/dev/.+|socket)`),
+	"smbios1":      text.opt().upTo(512).with(smbiosKeys),
+	"sockets":      integer.opt().atLeast(1),
+	"sshkeys":      text.opt().as(isEncoded),
+	"startup":      text.opt(),
+	"tablet":       boolean.opt(),
+	"tpmstate0":    text.opt().with(tpmKeys),
+	"tags":         text.opt().as(listOf(isTag)),
+	"template":     boolean.opt(),
+	"usb[n]":       text.opt().family(14).with(usbKeys),
+	"vmgenid":      text.opt().like(`(?:[a-fA-F0-9]{8}(?:-[a-fA-F0-9]{4}){3}-[a-fA-F0-9]{12}|[01])`),
+	"watchdog":     text.opt().with(watchdogKeys),
+	"unused[n]":    text.opt().family(256).with(schema{"file": text.byDefault().as(isVolume), "volume": {alias: "file", optional: true}}),
+	"vcpus":        integer.opt().atLeast(1),
+	"vga":          text.opt().with(vgaKeys),
+	"virtio[n]":    text.opt().family(16).with(driveKeys(schema{"iothread": boolean.opt()})),
 }
 
 var (
@@ -136,7 +146,8 @@ func driveKeys(bus schema) schema {
 		"aio": text.opt().of("native", "threads", "io_uring"), "backup": boolean.opt(),
 		"cache":   text.opt().of("none", "writethrough", "writeback", "unsafe", "directsync"),
 		"discard": text.opt().of("ignore", "on"), "format": diskFormat,
-		"media": text.opt().of("cdrom", "disk"), "replicate": boolean.opt(),
+		"import-from": text.opt().as(isVolumeOrPath),
+		"media":       text.opt().of("cdrom", "disk"), "replicate": boolean.opt(),
 		"serial": text.opt().as(isEncoded).upTo(60), "shared": boolean.opt(),
 		"size": text.opt().as(isDiskSize), "snapshot": boolean.opt(),
 	}, bus)
