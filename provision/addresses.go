@@ -9,7 +9,6 @@ import (
 	"github.com/slipway-project/slipway/provision/event"
 	"github.com/slipway-project/slipway/provision/installer"
 	"github.com/slipway-project/slipway/provision/kube"
-	"github.com/slipway-project/slipway/provision/services"
 	"github.com/slipway-project/slipway/provision/spec"
 	"github.com/slipway-project/slipway/provision/state"
 )
@@ -98,7 +97,7 @@ func (r *run) doubt(n spec.Node, a netip.Addr) {
 		r.once(fmt.Sprintf("%s got the address %s by DHCP, which is outside of network %q (%s): is bridge %s the right one?",
 			n.Name, a, n.Network.Label, n.Network.CIDR, n.Network.Bridge))
 	}
-	if a == r.cluster.Services.Address {
+	if slices.Contains(r.cluster.Services.Addresses(), a) {
 		r.once(fmt.Sprintf("%s got the address %s by DHCP, which is that of the services: take it out of the DHCP server's range", n.Name, a))
 	}
 	for _, other := range r.Nodes() {
@@ -113,7 +112,7 @@ func (r *run) followAddresses(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := services.WaitServed(ctx, r.runDir(), doc.Serial); err != nil {
+	if err := r.haveServed(ctx, doc.Serial); err != nil {
 		return err
 	}
 	if r.updatesDNS() {

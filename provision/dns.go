@@ -44,7 +44,7 @@ type DNSCheck struct {
 // the services address.
 func (p *Project) CheckDNS(ctx context.Context, server netip.AddrPort) (DNSCheck, error) {
 	if !server.IsValid() {
-		server = netip.AddrPortFrom(p.cluster.Services.Address, dnsPort)
+		server = netip.AddrPortFrom(p.cluster.Services.Addresses()[0], dnsPort)
 	}
 	answers, err := probe.DNS(ctx, server, p.dnsQuestions([]string{p.cluster.FullName() + "."}))
 	if err != nil {
@@ -102,26 +102,29 @@ func unwanted(a probe.Answer) bool {
 // checks with dig that the documentation of OpenShift prescribes. Hosts append
 // the search domains, which are absolute, to names without a final dot.
 func (p *Project) dnsQuestions(search []string) []probe.Question {
-	zone, at := p.cluster.FullName()+".", p.cluster.Services.Address
-	kind, other := addressTypes(at)
-	api, internal, console := "api."+zone, "api-int."+zone, "console-openshift-console.apps."+zone
+	zone, api := p.cluster.FullName()+".", p.cluster.Services.API()
+	kind, other := addressTypes(api[0])
+	at := addressData(api)
+	external, internal, console := "api."+zone, "api-int."+zone, "console-openshift-console.apps."+zone
 	wildcard := noWildcard + zone
 	list := []probe.Question{
-		{Name: api, Type: kind, Want: at.String()},
-		{Name: internal, Type: kind, Want: at.String()},
-		{Name: console, Type: kind, Want: at.String()},
+		{Name: external, Type: kind, Want: at},
+		{Name: internal, Type: kind, Want: at},
+		{Name: console, Type: kind, Want: at},
 		{Name: wildcard, Type: kind, Want: probe.NXDOMAIN},
 	}
 	for _, domain := range search {
 		list = append(list, probe.Question{Name: wildcard + domain, Type: kind, Want: probe.NXDOMAIN})
 	}
 	list = append(list, []probe.Question{
-		{Name: api, Type: other, Want: probe.NODATA},
+		{Name: external, Type: other, Want: probe.NODATA},
 		{Name: internal, Type: other, Want: probe.NODATA},
 		{Name: console, Type: other, Want: probe.NODATA},
-		{Name: "random.apps." + zone, Type: kind, Want: at.String()},
-		pointer(at, api, internal),
+		{Name: "random.apps." + zone, Type: kind, Want: at},
 	}...)
+	for _, a := range api {
+		list = append(list, pointer(a, external, internal))
+	}
 	for _, n := range p.Nodes() {
 		if n.DHCP() {
 			continue // nobody knows it yet
@@ -130,6 +133,15 @@ func (p *Project) dnsQuestions(search []string) []probe.Question {
 		list = append(list, probe.Question{Name: n.Full + ".", Type: kind, Want: n.Address.String()}, pointer(n.Address, n.Full+"."))
 	}
 	return list
+}
+
+// addressData is what an answer with all of the addresses says.
+func addressData(all []netip.Addr) string {
+	var text []string
+	for _, a := range all {
+		text = append(text, a.String())
+	}
+	return probe.Data(text...)
 }
 
 // addressTypes are the record type of an address and that of the other family.

@@ -8,7 +8,6 @@ import (
 
 	"github.com/slipway-project/slipway/internal/hint"
 	"github.com/slipway-project/slipway/provision/provider"
-	"github.com/slipway-project/slipway/provision/services"
 )
 
 // Where a finding was made.
@@ -65,7 +64,7 @@ func (p *Project) findings(ctx context.Context) []Finding {
 	}{
 		{partProvider, func() []provider.Problem { return p.provider.Check(ctx, p.wantProvider(mark)) }},
 		{partInstaller, func() []provider.Problem { return p.installer.Check(ctx, p.wantCluster(mark, nil)) }},
-		{partServices, func() []provider.Problem { return services.Preflight(ctx, p.wantServices(1)) }},
+		{partServices, func() []provider.Problem { return p.checkServices(ctx) }},
 		{partHost, p.checkRunDir},
 		{partServices, func() []provider.Problem { return p.checkForeignDNS(ctx) }},
 	}

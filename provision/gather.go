@@ -159,13 +159,12 @@ func tailOf(path string) func(context.Context) ([]byte, error) {
 }
 
 func (p *Project) asking(ask func(context.Context, *kube.Client) (any, error)) func(context.Context) (any, error) {
-	return func(ctx context.Context) (any, error) {
-		client, err := p.api(p.cluster.Services.Address)
-		if err != nil {
-			return nil, err
-		}
-		defer client.Close()
-		return ask(ctx, client)
+	return func(ctx context.Context) (answer any, err error) {
+		err = p.withAPI(func(client *kube.Client) (err error) {
+			answer, err = ask(ctx, client)
+			return err
+		})
+		return answer, err
 	}
 }
 

@@ -25,12 +25,12 @@ func (p *Project) observe(ctx context.Context, doc state.Document, found map[str
 	if err != nil {
 		return plan.Observed{}, err
 	}
-	serves, err := services.Find(p.cluster.FullName())
+	served, err := p.servicesExist(ctx)
 	if err != nil {
 		return plan.Observed{}, err
 	}
 	observed := plan.Observed{Machines: sorted(found), Recorded: map[string]bool{}, Made: map[string]bool{}, Learned: doc.Learned,
-		Registered: len(refs) > 0, Image: len(images) > 0, Services: len(serves) > 0, Installed: p.joined(ctx), Ready: !doc.Ready.IsZero()}
+		Registered: len(refs) > 0, Image: len(images) > 0, Services: served, Installed: p.joined(ctx), Ready: !doc.Ready.IsZero()}
 	for node := range doc.Machines {
 		observed.Recorded[node] = true
 		if wasMade(doc, node) {

@@ -68,7 +68,7 @@ func (r *run) resolver() netip.AddrPort {
 	if server := r.cluster.Services.DNS.Server; server.IsValid() {
 		return server
 	}
-	return netip.AddrPortFrom(r.cluster.Services.Address, dnsPort)
+	return netip.AddrPortFrom(r.cluster.Services.Addresses()[0], dnsPort)
 }
 
 // roots are those of this host, and those by which a new cluster signs: that
@@ -90,9 +90,11 @@ func (r *run) roots(ctx context.Context) (*x509.CertPool, error) {
 		return nil, err
 	}
 	pool.AppendCertsFromPEM(k.CA)
-	client := kube.NewClient(k, r.cluster.Services.Address)
-	defer client.Close()
-	ingress, err := client.IngressCA(ctx)
+	var ingress []byte
+	err = r.withAPI(func(client *kube.Client) (err error) {
+		ingress, err = client.IngressCA(ctx)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read the CA of the ingress: %w", err)
 	}

@@ -59,13 +59,12 @@ func (p *Project) api(at netip.Addr) (*kube.Client, error) {
 }
 
 // joinReport looks once whether the cluster is whole.
-func (p *Project) joinReport(ctx context.Context) (kube.Report, error) {
-	client, err := p.api(p.cluster.Services.Address)
-	if err != nil {
-		return kube.Report{}, err
-	}
-	defer client.Close()
-	return client.Look(ctx, p.wantNodes())
+func (p *Project) joinReport(ctx context.Context) (report kube.Report, err error) {
+	err = p.withAPI(func(client *kube.Client) (err error) {
+		report, err = client.Look(ctx, p.wantNodes())
+		return err
+	})
+	return report, err
 }
 
 // join waits until the nodes equal the spec, are Ready, and every operator is
@@ -134,7 +133,7 @@ func (r *run) explainJoin(ctx context.Context, report kube.Report, err error) er
 	}
 	for _, n := range r.Nodes() {
 		if n.Role == spec.ControlPlane && !n.DHCP() && r.answers(ctx, n.Address) {
-			return fmt.Errorf("the API answers on %s but not through the load balancer at %s: %w", n.Name, r.cluster.Services.Address, err)
+			return fmt.Errorf("the API answers on %s but not through the load balancer at %s: %w", n.Name, r.cluster.Services.API()[0], err)
 		}
 	}
 	return fmt.Errorf("the API answers on no control plane node: %w", err)

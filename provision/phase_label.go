@@ -42,12 +42,19 @@ func (r *run) label(n spec.Node) func(context.Context) error {
 	}
 }
 
-// withAPI opens the cluster's API at the load balancer for one call of f.
-func (p *Project) withAPI(f func(*kube.Client) error) error {
-	client, err := p.api(p.cluster.Services.Address)
-	if err != nil {
-		return err
+// withAPI opens the cluster's API at the load balancer for one call of f, which
+// must be safe to repeat: where there are two balancers, one may be down.
+func (p *Project) withAPI(f func(*kube.Client) error) (err error) {
+	for _, at := range p.cluster.Services.API() {
+		client, openErr := p.api(at)
+		if openErr != nil {
+			return openErr
+		}
+		err = f(client)
+		client.Close()
+		if err == nil {
+			return nil
+		}
 	}
-	defer client.Close()
-	return f(client)
+	return err
 }

@@ -4,22 +4,27 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"slices"
 
 	"github.com/slipway-project/slipway/provision/services"
 	"github.com/slipway-project/slipway/provision/state"
 )
 
-// served reports whether a live serve follows the document that is wanted.
+// served reports whether what is wanted is served wherever it has to be.
 func (r *run) served(ctx context.Context) (bool, error) {
 	current, err := services.Read(r.document())
 	if err != nil || !r.sameServices(current) {
 		return false, nil
 	}
-	status, err := services.Ask(ctx, r.runDir())
-	return err == nil && status.Serial == current.Serial, nil
+	for _, at := range r.servings() {
+		status, err := at.status(ctx)
+		if err != nil || status.Serial != current.Serial {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 func (r *run) sameServices(current services.Document) bool {
@@ -28,30 +33,14 @@ func (r *run) sameServices(current services.Document) bool {
 	return err == nil && more == nil && bytes.Equal(a, b)
 }
 
-// startServices writes the document and has a detached serve follow it: the
-// one that runs, or a new one. It outlives this process.
+// startServices writes the document and has it served. What serves it outlives
+// this process.
 func (r *run) startServices(ctx context.Context) error {
 	doc, err := r.writeServices()
 	if err != nil {
 		return err
 	}
-	if err := services.MakeRoom(ctx, r.cluster.FullName(), r.runDir()); err != nil {
-		return err
-	}
-	if r.answering(ctx) {
-		return services.WaitServed(ctx, r.runDir(), doc.Serial)
-	}
-	h, err := services.Start(ctx, services.StartOptions{Exe: r.Exe, Document: r.document(), RunDir: r.runDir(),
-		Owner: r.cluster.FullName(), Log: r.serveLog(), Env: r.serveEnv()})
-	if err != nil {
-		return err
-	}
-	return r.journal.Append(state.Record{Kind: state.Chose, Serve: &state.Process{PID: h.PID, Start: h.StartTime}})
-}
-
-func (p *Project) answering(ctx context.Context) bool {
-	_, err := services.Ask(ctx, p.runDir())
-	return err == nil
+	return r.haveServed(ctx, doc.Serial)
 }
 
 // serveEnv is all of the environment that serve gets: no secret is in it.
@@ -62,20 +51,6 @@ func (p *Project) serveEnv() (env []string) {
 		}
 	}
 	return env
-}
-
-// endServes ends all serve and haproxy processes of the cluster.
-func (r *run) endServes(ctx context.Context) error {
-	handles, err := services.Find(r.cluster.FullName())
-	if err != nil {
-		return err
-	}
-	for _, h := range handles {
-		if err := services.Stop(ctx, h); err != nil {
-			return fmt.Errorf("pid %d: %w", h.PID, err)
-		}
-	}
-	return nil
 }
 
 // writeServices replaces the document when it is not as wanted. Its serial
@@ -93,12 +68,17 @@ func (r *run) writeServices() (services.Document, error) {
 	return doc, services.Write(r.document(), doc)
 }
 
-// stopServices ends whatever serves the cluster.
+// stopServices ends whatever serves the cluster, here and on its hosts.
 func (r *run) stopServices(ctx context.Context) error {
-	if err := r.endServes(ctx); err != nil {
-		return err
+	places := r.servings()
+	if !slices.ContainsFunc(places, func(s servingAt) bool { _, local := s.serving.(*here); return local }) {
+		places = append(places, servingAt{serving: &here{Project: r.Project}}) // of a spec that said otherwise
 	}
-	err := os.RemoveAll(r.runDir())
-	_ = os.Remove(filepath.Dir(r.runDir())) // when it was the last one
-	return err
+	var errs []error
+	for _, at := range places {
+		if err := at.stop(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("services on %s: %w", at, err))
+		}
+	}
+	return errors.Join(errs...)
 }

@@ -60,13 +60,13 @@ func forms(s string) map[string]string {
 func TestRedactorKnowsShapesOfForeignSecrets(t *testing.T) {
 	r := newRedactor()
 	for text, want := range map[string]string{
-		"Authorization: PVEAPIToken=a@pve!b=0000-11": "Authorization: PVEAPIToken=a@pve!b=(redacted)",
-		"authorization: Bearer abcdefgh.ijkl":        "authorization: Bearer (redacted)",
-		`{"quay.example":{"auth":"Zm9vOmJhcg=="}}`:   `{"quay.example":{"auth":"(redacted)"}}`,
-		`"{\"auth\":\"Zm9vOmJhcg==\"}"`:              `"{\"auth\":\"(redacted)\"}"`,
-		"password: hunter2 next":                     "password: (redacted) next",
-		"key:\n" + pemKey + "end":                    "key:\n(redacted)\nend",
-		fmt.Sprintf("%q", pemKey):                    `"(redacted)\n"`,
+		"Authorization: PVEAPIToken=a@pve!b=0000-11":            "Authorization: PVEAPIToken=a@pve!b=(redacted)",
+		"authorization: Bearer abcdefgh.ijkl":                   "authorization: Bearer (redacted)",
+		`{"quay.example":{"auth":"Zm9vOmJhcg=="}}`:              `{"quay.example":{"auth":"(redacted)"}}`,
+		`"{\"auth\":\"Zm9vOmJhcg==\"}"`:                         `"{\"auth\":\"(redacted)\"}"`,
+		"password: hunter2 next":                                "password: (redacted) next",
+		"key:\n" + pemKey + "end":                               "key:\n(redacted)\nend",
+		fmt.Sprintf("%q", pemKey):                               `"(redacted)\n"`,
 		"jwt eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl": "jwt (redacted)",
 		"secret \"pull-secret\" not found":                      "secret \"pull-secret\" not found",
 	} {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/slipway-project/slipway/provision/kube"
 	"github.com/slipway-project/slipway/provision/provider"
-	"github.com/slipway-project/slipway/provision/services"
 	"github.com/slipway-project/slipway/provision/spec"
 )
 
@@ -57,17 +56,6 @@ func (p *Project) Status(ctx context.Context) (Status, error) {
 	}
 	s.State = stateOf(s, len(ms), report)
 	return s, nil
-}
-
-func (p *Project) servicesStatus(ctx context.Context) string {
-	status, err := services.Ask(ctx, p.runDir())
-	switch {
-	case err != nil:
-		return "stopped"
-	case status.Error != "":
-		return "serving, but: " + status.Error
-	}
-	return "serving"
 }
 
 func (p *Project) apiStatus(ctx context.Context, s *Status) kube.Report {

@@ -16,7 +16,7 @@ func (r *run) steps() []phase.Step {
 
 // serving is the step that has the services answer.
 func (r *run) serving() phase.Step {
-	return phase.Step{Name: "services", Phase: phaseServices, Done: r.served, Do: r.startServices, Budget: time.Minute}
+	return phase.Step{Name: "services", Phase: phaseServices, Done: r.served, Do: r.startServices, Budget: r.servicesBudget()}
 }
 
 // making are the steps up to machines that have booted, after those given; it

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/slipway-project/slipway/loadbalancer"
 	"github.com/slipway-project/slipway/provision/installer"
 	"github.com/slipway-project/slipway/provision/kube"
 	"github.com/slipway-project/slipway/provision/provider"
@@ -36,7 +37,7 @@ func (p *Project) wantCluster(mark provider.Mark, keys []string) installer.Clust
 	want := installer.Cluster{
 		Name: c.Name, Domain: c.Domain, Release: c.Release, Mark: mark,
 		PullSecret: c.PullSecret, SSHKeys: append(keys, c.SSH.AuthorizedKeys...),
-		DNS: []netip.Addr{c.Services.Resolver()}, Networks: networks(c),
+		DNS: c.Services.Resolvers(), Networks: networks(c),
 	}
 	for _, n := range c.Nodes {
 		want.Hosts = append(want.Hosts, p.wantHost(n))
@@ -81,11 +82,29 @@ func (p *Project) wantNodes() []kube.Planned {
 	return want
 }
 
-// wantServices is the services document at the given serial.
+// wantServices is the services document at the given serial, as it is served
+// at the first address.
 func (p *Project) wantServices(serial uint64) services.Document {
+	return p.wantServicesAt(serial, p.cluster.Services.Addresses()[0])
+}
+
+// wantServicesAt is the document for the services at one of their addresses.
+func (p *Project) wantServicesAt(serial uint64, at netip.Addr) services.Document {
+	s := p.cluster.Services
+	doc := services.Build(p.servicesView(serial, at))
+	if s.DNS.Server.IsValid() { // somebody else answers: serve must not
+		doc.DNS.Listen, doc.DNS.Forward = nil, nil
+	}
+	if s.Balancer.Mode == spec.BalancerExternal { // and balances
+		doc.Balancer = loadbalancer.Config{Mode: loadbalancer.ModeEmbedded}
+	}
+	return doc
+}
+
+func (p *Project) servicesView(serial uint64, at netip.Addr) services.View {
 	c := p.cluster
-	view := services.View{Name: c.Name, Domain: c.Domain, Services: c.Services.Address,
-		Network: c.Network.CIDR, Upstream: c.Network.Upstream, Serial: serial}
+	view := services.View{Name: c.Name, Domain: c.Domain, Services: at, API: c.Services.API(),
+		Network: c.Network.CIDR, Upstream: c.Network.Upstream, Serial: serial, Balancer: loadbalancer.Mode(c.Services.Balancer.Mode)}
 	for _, other := range networks(c) {
 		if other != c.Network.CIDR.Masked() {
 			view.Others = append(view.Others, other)
@@ -95,11 +114,7 @@ func (p *Project) wantServices(serial uint64) services.Document {
 		view.Nodes = append(view.Nodes, services.Node{Name: n.Name, Full: n.Full,
 			ControlPlane: n.Role == spec.ControlPlane, Address: n.Address})
 	}
-	doc := services.Build(view)
-	if c.Services.DNS.Server.IsValid() { // somebody else answers: serve must not
-		doc.DNS.Listen, doc.DNS.Forward = nil, nil
-	}
-	return doc
+	return view
 }
 
 // places lists the hypervisor nodes that machines were allotted to.

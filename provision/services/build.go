@@ -16,6 +16,7 @@ type View struct {
 	Name     string         // mycluster
 	Domain   string         // lab.test
 	Services netip.Addr     // where DNS and load balancer listen
+	API      []netip.Addr   // where names of the API and of applications point to; none: to Services
 	Network  netip.Prefix   // the machine network
 	Others   []netip.Prefix // further machine networks
 	Nodes    []Node
@@ -93,12 +94,21 @@ func (v View) newZone(name string) dnsserver.Zone {
 func (v View) forwardZone() dnsserver.Zone {
 	z := v.newZone(v.zone())
 	for _, name := range []string{"api.", "api-int.", "*.apps."} {
-		z.Records = append(z.Records, address(name+v.zone(), v.Services))
+		for _, a := range v.api() {
+			z.Records = append(z.Records, address(name+v.zone(), a))
+		}
 	}
 	for _, n := range known(v.Nodes) {
 		z.Records = append(z.Records, address(n.Full+".", n.Address))
 	}
 	return z
+}
+
+func (v View) api() []netip.Addr {
+	if len(v.API) == 0 {
+		return []netip.Addr{v.Services}
+	}
+	return v.API
 }
 
 func address(name string, a netip.Addr) dnsserver.Record {
@@ -109,7 +119,7 @@ func address(name string, a netip.Addr) dnsserver.Record {
 	return dnsserver.Record{Name: name, Type: kind, Data: a.String()}
 }
 
-// reverseZones has a PTR for the services address and each node, in zones as
+// reverseZones has PTRs for what the API's names point to and for each node, in zones as
 // wide as they can be without holding names of other networks.
 func (v View) reverseZones() []dnsserver.Zone {
 	var zones []dnsserver.Zone
@@ -121,8 +131,10 @@ func (v View) reverseZones() []dnsserver.Zone {
 		}
 		zones[i].Records = append(zones[i].Records, dnsserver.Record{Name: reverseName(a, a.BitLen()), Type: "PTR", Data: target})
 	}
-	add(v.Services, "api."+v.zone())
-	add(v.Services, "api-int."+v.zone())
+	for _, a := range v.api() {
+		add(a, "api."+v.zone())
+		add(a, "api-int."+v.zone())
+	}
 	for _, n := range known(v.Nodes) {
 		add(n.Address, n.Full+".")
 	}

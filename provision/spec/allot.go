@@ -10,7 +10,9 @@ import "net/netip"
 func (l *loader) allot(clusters []*cluster) {
 	taken := map[netip.Addr]bool{}
 	for _, c := range clusters {
-		taken[c.Services.Address] = true
+		for _, a := range servicesAddresses(c.Services) {
+			taken[a] = true
+		}
 		for n := range c.each {
 			taken[n.Address] = true
 		}

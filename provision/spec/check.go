@@ -24,7 +24,12 @@ func (l *loader) check(clusters []*cluster) {
 }
 
 func (l *loader) checkServices(c *cluster) {
-	addr := c.Services.Address
+	for _, addr := range c.Services.Addresses() {
+		l.checkServicesAddress(c, addr)
+	}
+}
+
+func (l *loader) checkServicesAddress(c *cluster, addr netip.Addr) {
 	if !addr.IsValid() || !c.Network.CIDR.IsValid() {
 		return
 	}

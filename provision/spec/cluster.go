@@ -121,22 +121,6 @@ type Installer struct {
 	Range   hcl.Range
 }
 
-// Services says where DNS and load balancer live.
-type Services struct {
-	Address netip.Addr
-	Range   hcl.Range // of the address
-	DNS     DNS
-}
-
-// Resolver is where nodes ask for names: the services address, or the user's
-// own server.
-func (s Services) Resolver() netip.Addr {
-	if s.DNS.Server.IsValid() {
-		return s.DNS.Server.Addr()
-	}
-	return s.Address
-}
-
 // A Node is one planned node. Its identity is known before anything exists.
 type Node struct {
 	Name    string // control-0

@@ -37,13 +37,6 @@ type rawInstaller struct {
 	Body      hcl.Body  `hcl:",remain"`
 }
 
-type rawServices struct {
-	Address *hcl.Attribute `hcl:"address,optional"`
-	Mode    *hcl.Attribute `hcl:"mode,optional"`
-	DNS     *rawDNS        `hcl:"dns,block"`
-	Range   hcl.Range      `hcl:",def_range"`
-}
-
 // A cluster is a Cluster while it is being put together.
 type cluster struct {
 	Cluster
@@ -179,23 +172,6 @@ func (l *loader) installer(c *cluster) {
 		l.judge(l.opts.ValidateInstaller, first.Type, first.Body)
 	}
 	c.Installer = Installer{first.Type, first.Body, l.ctx, first.Range}
-}
-
-func (l *loader) services(c *cluster) {
-	raw := c.raw.Services
-	if raw == nil {
-		l.absentf(c.Range, "services", "Missing services block", "DNS and load balancer need an address. Write services { address = \"192.0.2.210\" } in this cluster.")
-		return
-	}
-	if mode, ok := l.text(raw.Mode, `"local"`); ok && mode != "local" {
-		l.errorf(raw.Mode.Expr.Range(), "Invalid mode", "%q is not a mode of services. Write mode = \"local\": DNS and load balancer run on this host.", mode)
-	}
-	l.dns(c, raw.DNS)
-	if l.missing(raw.Address, raw.Range, "address", `"192.0.2.210"`) {
-		return
-	}
-	c.Services.Range = raw.Address.Expr.Range()
-	c.Services.Address, _ = l.address(raw.Address, `"192.0.2.210"`)
 }
 
 // place finds the provider and the network of c: the ones it names, or the

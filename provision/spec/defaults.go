@@ -69,6 +69,9 @@ func (c *cluster) ownDefaults() {
 		if services.DNS == nil || services.DNS.Mode == nil {
 			c.left(nil, of, "services dns mode", strconv.Quote(string(c.Services.DNS.Mode)), "slipway answers for the cluster's names itself", services.Range)
 		}
+		if b := services.Balancer; (b == nil || b.Mode == nil) && c.Services.Mode != ServicesExternal {
+			c.left(nil, of, "services load_balancer mode", strconv.Quote(string(c.Services.Balancer.Mode)), "haproxy serves where it is found, else slipway itself", services.Range)
+		}
 	}
 }
 

@@ -34,6 +34,7 @@ func TestDefaultsAreListedWithTheReason(t *testing.T) {
 		`cluster "mycluster": ssh user = "core": that is the user of CoreOS images (7)`,
 		"cluster \"mycluster\": services mode = \"local\": DNS and load balancer run on the host of `slipway up` (12)",
 		`cluster "mycluster": services dns mode = "embedded": slipway answers for the cluster's names itself (12)`,
+		`cluster "mycluster": services load_balancer mode = "auto": haproxy serves where it is found, else slipway itself (12)`,
 		`machines "control": role = "control-plane": its label is control (13)`,
 		`machines "control": cpus = 8: the least for a control plane node is 4 vCPU (13)`,
 		`machines "control": memory = "16GiB": the least for a control plane node is 16 GiB (13)`,

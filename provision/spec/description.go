@@ -46,7 +46,7 @@ const (
 
 // Description describes all blocks that a spec may have.
 func Description() []Block {
-	return []Block{variableDescription, {Name: "locals", Many: true, Free: true}, secretDescription, proxmoxDescription, networkDescription, clusterDescription}
+	return []Block{variableDescription, {Name: "locals", Many: true, Free: true}, secretDescription, proxmoxDescription, qemuDescription, networkDescription, clusterDescription}
 }
 
 var variableDescription = Block{Name: "variable", Labels: []string{"NAME"},
@@ -67,6 +67,13 @@ var secretDescription = Block{Name: "secret", Labels: []string{"NAME"}, Attribut
 	{Name: "env", Kind: Strings, Default: "none", Rule: "environment variables, of which the first that is set has the secret"},
 	{Name: "file", Kind: String, Default: "none", Rule: "`~/` is the home directory; else relative to the file of the spec; at most 1 MiB"},
 	{Name: "exec", Kind: Strings, Default: "none", Rule: "what the command prints, within 30 s, without a shell, in the directory of the file of the spec"},
+}}
+
+var qemuDescription = Block{Name: "provider", Type: "qemu", Labels: []string{"NAME"}, Attributes: []Attribute{
+	{Name: "dir", Kind: String, Default: "`slipway/qemu` in the user's data directory", Rule: "of disks, images and sockets; relative to the file it is written in"},
+	{Name: "firmware", Kind: String, Default: "`\"bios\"`", Rule: "`\"uefi\"` where one is installed", Words: []string{"bios", "uefi"}},
+	{Name: "accel", Kind: String, Default: "`\"auto\"`", Rule: "`\"kvm\"`; `\"tcg\"`: anywhere, ten times slower; `\"auto\"`: KVM where a guest really runs under it", Words: []string{"auto", "kvm", "tcg"}},
+	{Name: "network", Kind: String, Default: "`\"bridge\"`", Rule: "what machines are plugged into: docs/providers/qemu.md"},
 }}
 
 var proxmoxDescription = Block{Name: "provider", Type: "proxmox", Labels: []string{"NAME"}, Attributes: []Attribute{
@@ -117,10 +124,20 @@ var assistedDescription = Block{Name: "installer", Type: "assisted", Attributes:
 
 var servicesDescription = Block{Name: "services",
 	Attributes: []Attribute{
-		{Name: "address", Kind: String, Default: Required, Rule: "an address of this host; in the network, and not its gateway"},
-		{Name: "mode", Kind: String, Default: "`\"local\"`", Rule: "no other mode", Words: []string{"local"}},
+		{Name: "address", Kind: String, Default: Required, Rule: "an address of the host that they run on; in the network, and not its gateway"},
+		{Name: "mode", Kind: String, Default: "`\"local\"`", Rule: "`\"local\"`: on this host; `\"ssh\"`: on hosts with an `ssh` block; `\"external\"`: DNS and load balancer are yours", Words: servicesModes},
 	},
-	Blocks: []Block{{Name: "dns", Attributes: []Attribute{
+	Blocks: []Block{{Name: "load_balancer", Attributes: []Attribute{
+		{Name: "mode", Kind: String, Default: "`\"auto\"`", Rule: "`\"auto\"`: haproxy where it is found, else the embedded one; `\"haproxy\"`; `\"embedded\"`; `\"external\"`: yours", Words: balancerModes},
+		{Name: "address", Kind: String, Default: "required with `external`", Rule: "of your load balancer: `api`, `api-int` and `*.apps` name it"},
+	}}, {Name: "ssh", Many: true, Attributes: []Attribute{
+		{Name: "host", Kind: String, Default: Required, Rule: "name or address of a host with systemd, of the Debian or Red Hat family"},
+		{Name: "port", Kind: Number, Default: "`22`", Rule: "of its sshd"},
+		{Name: "user", Kind: String, Default: "`\"root\"`", Rule: "another one must be let use sudo without a password"},
+		{Name: "key", Kind: String, Default: "ssh-agent, then the usual files in `~/.ssh`", Rule: "path of a private key; relative to the file it is written in"},
+		{Name: "host_key", Kind: String, Default: "what `~/.ssh/known_hosts` says", Rule: "a line of `/etc/ssh/ssh_host_*.pub` there"},
+		{Name: "address", Kind: String, Default: "`address` of the services", Rule: "of the services on that host; with two hosts, names have both addresses"},
+	}}, {Name: "dns", Attributes: []Attribute{
 		{Name: "mode", Kind: String, Default: "`\"embedded\"`", Rule: "`\"embedded\"`: slipway, at `address`; `\"external\"`: your server, which you fill; `\"rfc2136\"`: your server, which slipway updates", Words: dnsModes},
 		{Name: "server", Kind: String, Default: "required unless embedded", Rule: "its address; nodes ask it at port 53, updates go there"},
 		{Name: "key", Kind: String, Default: "required with `rfc2136`", Rule: "name of the TSIG key"},

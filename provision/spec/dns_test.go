@@ -46,8 +46,8 @@ func TestDNSModes(t *testing.T) {
 				t.Fatal(problems)
 			}
 			got := s.Clusters[0].Services
-			if got.DNS.Mode != test.mode || got.Resolver() != netip.MustParseAddr(test.resolver) {
-				t.Errorf("mode %q, resolver %s", got.DNS.Mode, got.Resolver())
+			if got.DNS.Mode != test.mode || got.Resolvers()[0] != netip.MustParseAddr(test.resolver) {
+				t.Errorf("mode %q, resolver %s", got.DNS.Mode, got.Resolvers())
 			}
 			if test.mode == DNSRFC2136 && (got.DNS.Key.Name != "slipway." || got.DNS.Key.Algorithm != "hmac-sha256" || !got.DNS.Key.Secret.Set()) {
 				t.Errorf("key %+v", got.DNS.Key)

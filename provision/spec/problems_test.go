@@ -220,7 +220,7 @@ var problems = []struct {
 		`12,24-35: Invalid services address: 192.0.2.1 is the gateway. Write a free address in 192.0.2.0/24.`,
 	}},
 	{"services mode", []edit{{`{ address = "192.0.2.210" }`, "{\n    address = \"192.0.2.210\"\n    mode    = \"vm\"\n  }"}}, []string{
-		`14,15-19: Invalid mode: "vm" is not a mode of services. Write mode = "local": DNS and load balancer run on this host.`,
+		`14,15-19: Invalid mode: "vm" is not one of local, ssh, external. Choose from: local, ssh, external.`,
 	}},
 	{"private key for a public one", []edit{{`services {`, "ssh { authorized_keys = [\"-----BEGIN OPENSSH PRIVATE KEY-----\"] }\n  services {"}}, []string{
 		`12,28-65: Invalid SSH key: Entry 1 is not one line of an authorized_keys file. Write a public key, such as "ssh-ed25519 AAAA... me@lab".`,

@@ -118,7 +118,7 @@ func TestDescriptionIsWhatIsRead(t *testing.T) {
 	for name, raw := range map[string]any{
 		"variable": rawVariable{}, "variable.validation": rawValidation{}, "secret": rawSecret{}, "network": rawNetwork{},
 		"cluster": rawCluster{}, "cluster.services": rawServices{}, "cluster.services.dns": rawDNS{}, "cluster.machines": rawMachines{},
-		"cluster.check": rawCheck{}, "cluster.ssh": rawSSH{},
+		"cluster.check": rawCheck{}, "cluster.ssh": rawSSH{}, "cluster.services.ssh": rawServicesHost{}, "cluster.services.load_balancer": rawBalancer{},
 	} {
 		schema, _ := gohcl.ImpliedBodySchema(raw)
 		read[name] = shapeOf(schema)

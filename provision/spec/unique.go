@@ -21,8 +21,18 @@ type use struct {
 	at  hcl.Range
 }
 
+// servicesAddresses are all addresses of the services that are known, each once.
+func servicesAddresses(s Services) (all []netip.Addr) {
+	for _, a := range append(s.Addresses(), s.Address, s.Balancer.Address) {
+		if a.IsValid() && !slices.Contains(all, a) {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
 func (u *uniqueness) cluster(c *cluster) {
-	if addr := c.Services.Address; addr.IsValid() {
+	for _, addr := range servicesAddresses(c.Services) {
 		u.address(addr, use{"services of cluster " + c.Name, c.Services.Range})
 	}
 	names := map[string]hcl.Range{}

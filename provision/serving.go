@@ -1,0 +1,247 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/slipway-project/slipway/internal/hint"
+	"github.com/slipway-project/slipway/internal/sshx"
+	"github.com/slipway-project/slipway/provision/provider"
+	"github.com/slipway-project/slipway/provision/services"
+	"github.com/slipway-project/slipway/provision/services/remote"
+	"github.com/slipway-project/slipway/provision/spec"
+	"github.com/slipway-project/slipway/provision/state"
+)
+
+// A serving is a place where the services of a cluster run.
+type serving interface {
+	fmt.Stringer
+	// check looks for what would keep d from being served there.
+	check(ctx context.Context, d services.Document) []provider.Problem
+	// exists reports whether anything of the services is there.
+	exists(ctx context.Context) (bool, error)
+	// status asks the services how they are.
+	status(ctx context.Context) (services.Status, error)
+	// serve has d served, by services that run already or by new ones.
+	serve(ctx context.Context, d services.Document) error
+	// stop ends the services and removes what they left.
+	stop(ctx context.Context) error
+}
+
+// A servingAt is a place, and the address that it serves at.
+type servingAt struct {
+	serving
+	at netip.Addr
+}
+
+// servings are where the services of the spec run: nowhere when they are the
+// user's own.
+func (p *Project) servings() []servingAt {
+	s := p.cluster.Services
+	switch s.Mode {
+	case spec.ServicesExternal:
+		return nil
+	case spec.ServicesSSH:
+		var all []servingAt
+		for _, h := range s.Hosts {
+			all = append(all, servingAt{&distant{p, h}, h.Address})
+		}
+		return all
+	}
+	return []servingAt{{&here{p, func(services.Handle) error { return nil }}, s.Address}}
+}
+
+// servings of a run record the process that is started.
+func (r *run) servings() []servingAt {
+	all := r.Project.servings()
+	for _, p := range all {
+		if local, ok := p.serving.(*here); ok {
+			local.started = func(h services.Handle) error {
+				return r.journal.Append(state.Record{Kind: state.Chose, Serve: &state.Process{PID: h.PID, Start: h.StartTime}})
+			}
+		}
+	}
+	return all
+}
+
+// here is this host: a detached serve follows the document beside the state.
+type here struct {
+	*Project
+	started func(services.Handle) error
+}
+
+func (h *here) String() string { return "this host" }
+
+func (h *here) check(ctx context.Context, d services.Document) []provider.Problem {
+	return services.Preflight(ctx, d)
+}
+
+func (h *here) exists(context.Context) (bool, error) {
+	found, err := services.Find(h.cluster.FullName())
+	return len(found) > 0, err
+}
+
+func (h *here) status(ctx context.Context) (services.Status, error) {
+	return services.Ask(ctx, h.runDir())
+}
+
+// serve has the document beside the state followed, which is d.
+func (h *here) serve(ctx context.Context, d services.Document) error {
+	if err := services.MakeRoom(ctx, h.cluster.FullName(), h.runDir()); err != nil {
+		return err
+	}
+	if _, err := h.status(ctx); err == nil {
+		return services.WaitServed(ctx, h.runDir(), d.Serial)
+	}
+	started, err := services.Start(ctx, services.StartOptions{Exe: h.Exe, Document: h.document(), RunDir: h.runDir(),
+		Owner: h.cluster.FullName(), Log: h.serveLog(), Env: h.serveEnv()})
+	if err != nil {
+		return err
+	}
+	return h.started(started)
+}
+
+func (h *here) stop(ctx context.Context) error {
+	handles, err := services.Find(h.cluster.FullName())
+	if err != nil {
+		return err
+	}
+	for _, handle := range handles {
+		if err := services.Stop(ctx, handle); err != nil {
+			return fmt.Errorf("pid %d: %w", handle.PID, err)
+		}
+	}
+	err = os.RemoveAll(h.runDir())
+	_ = os.Remove(filepath.Dir(h.runDir())) // when it was the last one
+	return err
+}
+
+// distant is a services host.
+type distant struct {
+	*Project
+	host spec.ServicesHost
+}
+
+func (d *distant) String() string { return d.host.Host }
+
+// on logs in for one piece of work.
+func (d *distant) on(ctx context.Context, work func(*remote.Host) error) error {
+	home, _ := d.LookupEnv("HOME")
+	socket, _ := d.LookupEnv("SSH_AUTH_SOCK")
+	signers, done, err := sshx.Identities(d.host.Key, socket, home)
+	if err != nil {
+		return err
+	}
+	defer done()
+	h, err := remote.Dial(ctx, remote.Target{Host: d.host.Host, Port: uint16(d.host.Port), User: d.host.User, Signers: signers,
+		HostKey: d.host.HostKey, KnownHosts: []string{filepath.Join(home, ".ssh", "known_hosts"), "/etc/ssh/ssh_known_hosts"}}, d.cluster.FullName())
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	return work(h)
+}
+
+func (d *distant) check(ctx context.Context, doc services.Document) (problems []provider.Problem) {
+	err := d.on(ctx, func(h *remote.Host) error {
+		problems = h.Check(ctx, doc)
+		return nil
+	})
+	if err != nil {
+		problems = []provider.Problem{{What: err.Error(), Hint: hint.Of(err), Fatal: true, Err: err}}
+	}
+	return problems
+}
+
+func (d *distant) exists(ctx context.Context) (there bool, err error) {
+	err = d.on(ctx, func(h *remote.Host) (err error) {
+		there, err = h.Installed(ctx)
+		return err
+	})
+	return there, err
+}
+
+func (d *distant) status(ctx context.Context) (st services.Status, err error) {
+	err = d.on(ctx, func(h *remote.Host) (err error) {
+		st, err = h.Status(ctx)
+		return err
+	})
+	return st, err
+}
+
+func (d *distant) serve(ctx context.Context, doc services.Document) error {
+	return d.on(ctx, func(h *remote.Host) error { return h.Apply(ctx, d.Exe, doc, false) })
+}
+
+func (d *distant) stop(ctx context.Context) error {
+	return d.on(ctx, func(h *remote.Host) error { return h.Remove(ctx, d.Exe) })
+}
+
+// servicesExist reports whether anything of the services is anywhere.
+func (p *Project) servicesExist(ctx context.Context) (bool, error) {
+	for _, at := range p.servings() {
+		if there, err := at.exists(ctx); there || err != nil {
+			return there, err
+		}
+	}
+	return p.cluster.Services.Mode == spec.ServicesExternal, nil
+}
+
+// checkServices looks at every place, and at what of the services is the
+// user's own.
+func (p *Project) checkServices(ctx context.Context) (problems []provider.Problem) {
+	for _, at := range p.servings() {
+		problems = append(problems, at.check(ctx, p.wantServicesAt(1, at.at))...)
+	}
+	return problems
+}
+
+// servicesStatus is how the services are, in a few words.
+func (p *Project) servicesStatus(ctx context.Context) string {
+	if p.cluster.Services.Mode == spec.ServicesExternal {
+		return "external"
+	}
+	places := p.servings()
+	var words []string
+	for _, at := range places {
+		word := "serving"
+		switch status, err := at.status(ctx); {
+		case err != nil:
+			word = "stopped"
+		case status.Error != "":
+			word = "serving, but: " + status.Error
+		}
+		if len(places) > 1 {
+			word = at.String() + ": " + word
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, "; ")
+}
+
+// haveServed has the document served at every place. Where there are several,
+// one that fails does not keep the others from it.
+func (r *run) haveServed(ctx context.Context, serial uint64) error {
+	var errs []error
+	for _, at := range r.servings() {
+		if err := at.serve(ctx, r.wantServicesAt(serial, at.at)); err != nil {
+			errs = append(errs, fmt.Errorf("services on %s: %w", at, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// servicesBudget is what starting the services may take: on another host,
+// packages are installed first.
+func (r *run) servicesBudget() time.Duration {
+	if r.cluster.Services.Mode == spec.ServicesSSH {
+		return 10 * time.Minute
+	}
+	return time.Minute
+}
