@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/crypto/ssh"
 
+	"github.com/slipway-project/slipway/internal/atomicfile"
 	"github.com/slipway-project/slipway/internal/sshx"
 	"github.com/slipway-project/slipway/provision/kube"
 	"github.com/slipway-project/slipway/provision/phase"
@@ -41,6 +42,7 @@ func (p *Project) take(ctx context.Context, verb string) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
+	atomicfile.Sweep(p.dir(), p.file("credentials"))
 	taken := *p
 	taken.learned = func() map[string]netip.Addr { return journal.Document().Learned }
 	return newRun(&taken, journal), nil
