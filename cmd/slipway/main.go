@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/slipway-project/slipway/provision"
+	"github.com/slipway-project/slipway/rehearsal/guest"
 )
 
 // graceful is how long a run may take to end after the first Ctrl-C. What it
@@ -20,6 +21,7 @@ import (
 const graceful = 1500 * time.Millisecond
 
 func main() {
+	guest.Become(os.Stdout) // unless this is a virtual machine's first process, nothing
 	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 	ctx, stop := interruptible(a)
 	code := run(ctx, a, os.Args[1:])

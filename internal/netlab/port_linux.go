@@ -2,14 +2,11 @@ package netlab
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"sync"
 
-	"github.com/insomniacslk/dhcp/dhcpv4/nclient4"
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 )
 
 // A Port is a network interface in its Namespace, and the cable from there to
@@ -62,24 +59,14 @@ func (p *Port) Configure(addrs []netip.Prefix, gateway netip.Addr, mtu int) erro
 	if p.closed {
 		return wrap("configure interface", net.ErrClosed)
 	}
-	return wrap("configure interface", errors.Join(
-		p.setMTU(mtu),
-		p.clear(p.iface),
-		p.net.LinkSetUp(p.iface),
-		p.address(p.iface, addrs),
-		p.route(p.iface, gateway),
-	))
+	return wrap("configure interface", errors.Join(p.setMTU(mtu), p.configure(p.iface, addrs, gateway)))
 }
 
 // Broadcast opens a socket that sends every UDP packet to all of the segment
 // and hears all that come to port, before the interface has an address as
 // well: what a DHCP client (RFC 2131 section 4.1) needs.
 func (p *Port) Broadcast(port int) (c net.PacketConn, err error) {
-	err = p.Do(func() error {
-		c, err = nclient4.NewRawUDPConn(p.iface.Attrs().Name, port)
-		return err
-	})
-	return c, wrap(fmt.Sprintf("broadcast socket for port %d", port), err)
+	return p.broadcast(p.iface, port)
 }
 
 // setMTU sets both ends: a longer packet than the far end takes is lost.
@@ -105,59 +92,4 @@ func (p *Port) Close() error {
 		return err
 	}
 	return errors.Join(err, p.Namespace.Close())
-}
-
-// clear removes routes and addresses of link, but for the link-local ones.
-func (n *Namespace) clear(link netlink.Link) error {
-	routes, err := n.net.RouteList(link, netlink.FAMILY_ALL)
-	if err != nil {
-		return err
-	}
-	for _, r := range routes {
-		if r.Gw != nil {
-			err = errors.Join(err, n.net.RouteDel(&r))
-		}
-	}
-	addrs, listed := n.net.AddrList(link, netlink.FAMILY_ALL)
-	for _, a := range addrs {
-		if !a.IP.IsLinkLocalUnicast() {
-			err = errors.Join(err, n.net.AddrDel(link, &a))
-		}
-	}
-	return errors.Join(err, listed)
-}
-
-func (n *Namespace) address(link netlink.Link, addrs []netip.Prefix) error {
-	var errs []error
-	for _, a := range addrs {
-		addr := &netlink.Addr{IPNet: ipNet(a)}
-		if a.Addr().Is6() {
-			addr.Flags = unix.IFA_F_NODAD // usable at once, as IPv4 is
-		}
-		errs = append(errs, wrap("add address "+a.String(), n.net.AddrAdd(link, addr)))
-	}
-	return errors.Join(errs...)
-}
-
-func (n *Namespace) route(link netlink.Link, gateway netip.Addr) error {
-	if !gateway.IsValid() {
-		return nil
-	}
-	all := netip.PrefixFrom(netip.IPv6Unspecified(), 0)
-	if gateway.Is4() {
-		all = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
-	}
-	err := n.net.RouteReplace(&netlink.Route{LinkIndex: link.Attrs().Index, Dst: ipNet(all), Gw: gateway.AsSlice()})
-	return wrap("default route via "+gateway.String(), err)
-}
-
-func ipNet(p netip.Prefix) *net.IPNet {
-	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
-}
-
-func wrap(what string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", what, err)
 }

@@ -10,9 +10,12 @@ import (
 
 // A Base is what all images of one program have in common. It is built once.
 type Base struct {
-	source
-	dir string // kernel, initramfs and boot loader, laid out as on the image
+	// Dir is where kernel, initramfs and boot loader are laid out as on the image.
+	Dir string
 }
+
+// mbr is the boot sector of an image that is on a disk.
+const mbr = "isolinux/isohdpfx.bin"
 
 // bootConfig boots at once, with the console on the first serial port. The
 // timer check is skipped because it hangs one boot in a hundred on a busy host.
@@ -31,35 +34,36 @@ func Build(ctx context.Context, program, cache, dir string) (Base, error) {
 	if err != nil {
 		return Base{}, fmt.Errorf("boot image: %w", err)
 	}
-	b := Base{source: s, dir: dir}
-	if err := b.layOut(program); err != nil {
+	b := Base{dir}
+	if err := b.layOut(program, s); err != nil {
 		return Base{}, fmt.Errorf("boot image: %w", err)
 	}
 	return b, nil
 }
 
-func (b Base) layOut(program string) error {
-	if err := os.MkdirAll(filepath.Join(b.dir, "isolinux"), 0o755); err != nil {
+func (b Base) layOut(program string, s source) error {
+	if err := os.MkdirAll(filepath.Join(b.Dir, "isolinux"), 0o755); err != nil {
 		return err
 	}
 	for to, from := range map[string]string{
-		"vmlinuz":               b.kernel,
-		"isolinux/isolinux.bin": filepath.Join(b.root, "usr/lib/ISOLINUX/isolinux.bin"),
-		"isolinux/ldlinux.c32":  filepath.Join(b.root, "usr/lib/syslinux/modules/bios/ldlinux.c32"),
+		"vmlinuz":               s.kernel,
+		mbr:                     filepath.Join(s.root, "usr/lib/ISOLINUX/isohdpfx.bin"),
+		"isolinux/isolinux.bin": filepath.Join(s.root, "usr/lib/ISOLINUX/isolinux.bin"),
+		"isolinux/ldlinux.c32":  filepath.Join(s.root, "usr/lib/syslinux/modules/bios/ldlinux.c32"),
 	} {
-		if err := copyFile(filepath.Join(b.dir, to), from); err != nil {
+		if err := copyFile(filepath.Join(b.Dir, to), from); err != nil {
 			return err
 		}
 	}
-	if err := os.WriteFile(filepath.Join(b.dir, "isolinux/isolinux.cfg"), []byte(bootConfig), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(b.Dir, "isolinux/isolinux.cfg"), []byte(bootConfig), 0o644); err != nil {
 		return err
 	}
-	initramfs, err := os.Create(filepath.Join(b.dir, "initrd.gz"))
+	initramfs, err := os.Create(filepath.Join(b.Dir, "initrd.gz"))
 	if err != nil {
 		return err
 	}
 	defer initramfs.Close()
-	if err := writeInitramfs(initramfs, program, b.modules); err != nil {
+	if err := writeInitramfs(initramfs, program, s.modules); err != nil {
 		return err
 	}
 	return initramfs.Close()
@@ -99,9 +103,9 @@ func (b Base) Write(ctx context.Context, path string, files map[string][]byte) e
 		}
 	}
 	_, err = run(ctx, "", "xorriso", "-as", "mkisofs", "-quiet", "-V", "rhcos-live", "-o", path,
-		"-isohybrid-mbr", filepath.Join(b.root, "usr/lib/ISOLINUX/isohdpfx.bin"),
+		"-isohybrid-mbr", filepath.Join(b.Dir, mbr),
 		"-b", "isolinux/isolinux.bin", "-c", "isolinux/boot.cat", "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table",
-		b.dir, extra)
+		b.Dir, extra)
 	if err != nil {
 		return fmt.Errorf("boot image: %w", err)
 	}

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 
@@ -33,6 +34,10 @@ type NIC struct {
 	MAC  net.HardwareAddr
 	Link Link
 }
+
+// InterfaceName is what systemd calls the nth virtio NIC of a q35 machine, the
+// first of which is in slot 18 of its sixth bus.
+func InterfaceName(n int) string { return fmt.Sprintf("enp6s%d", 18+n) }
 
 // A Link is the host's end of a cable: a network namespace of its own in a
 // World, loopback addresses in unit tests.
