@@ -23,6 +23,9 @@ const socket = "world.sock"
 //
 //	GET  /residue?exclude=PID&path=PATH   what is left, see World.Residue
 //	GET  /nodes                           the simulated hosts
+//	GET  /requests                        see World.Requests
+//	GET  /faults                          see World.Faults
+//	POST /faults                          injects the fault that the body is
 //	POST /stop                            ends the World
 func (w *World) startControl() error {
 	l, err := net.Listen("unix", w.path(socket))
@@ -32,6 +35,9 @@ func (w *World) startControl() error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /residue", w.getResidue)
 	mux.HandleFunc("GET /nodes", func(rw http.ResponseWriter, _ *http.Request) { reply(rw, w.Hosts()) })
+	mux.HandleFunc("GET /requests", func(rw http.ResponseWriter, _ *http.Request) { reply(rw, w.Requests()) })
+	mux.HandleFunc("GET /faults", func(rw http.ResponseWriter, _ *http.Request) { reply(rw, w.Faults()) })
+	mux.HandleFunc("POST /faults", w.postFault)
 	mux.HandleFunc("POST /stop", func(rw http.ResponseWriter, _ *http.Request) {
 		reply(rw, nil)
 		http.NewResponseController(rw).Flush() // before the server goes too
@@ -62,6 +68,18 @@ func (w *World) getResidue(rw http.ResponseWriter, r *http.Request) {
 	reply(rw, residue)
 }
 
+func (w *World) postFault(rw http.ResponseWriter, r *http.Request) {
+	text, err := io.ReadAll(http.MaxBytesReader(rw, r.Body, 4096))
+	if err == nil {
+		err = w.Inject(strings.TrimSpace(string(text)))
+	}
+	if err != nil {
+		http.Error(rw, err.Error(), http.StatusBadRequest)
+		return
+	}
+	reply(rw, nil)
+}
+
 func reply(rw http.ResponseWriter, value any) {
 	rw.Header().Set("Content-Type", "application/json")
 	json.NewEncoder(rw).Encode(value)
@@ -87,24 +105,43 @@ func (c *Control) Residue(ctx context.Context, exclude []int, paths []string) ([
 		query.Add("exclude", strconv.Itoa(pid))
 	}
 	var residue []string
-	err := c.call(ctx, http.MethodGet, "/residue?"+query.Encode(), &residue)
+	err := c.call(ctx, http.MethodGet, "/residue?"+query.Encode(), "", &residue)
 	return residue, err
 }
 
 // Hosts asks for [World.Hosts].
 func (c *Control) Hosts(ctx context.Context) ([]Host, error) {
 	var hosts []Host
-	err := c.call(ctx, http.MethodGet, "/nodes", &hosts)
+	err := c.call(ctx, http.MethodGet, "/nodes", "", &hosts)
 	return hosts, err
+}
+
+// Requests asks for [World.Requests].
+func (c *Control) Requests(ctx context.Context) (map[string]map[string]map[string]int, error) {
+	var counts map[string]map[string]map[string]int
+	err := c.call(ctx, http.MethodGet, "/requests", "", &counts)
+	return counts, err
+}
+
+// Faults asks for [World.Faults].
+func (c *Control) Faults(ctx context.Context) ([]Fault, error) {
+	var faults []Fault
+	err := c.call(ctx, http.MethodGet, "/faults", "", &faults)
+	return faults, err
+}
+
+// Inject asks for [World.Inject].
+func (c *Control) Inject(ctx context.Context, fault string) error {
+	return c.call(ctx, http.MethodPost, "/faults", fault, new(any))
 }
 
 // Stop asks the World to end; it does so after it has answered.
 func (c *Control) Stop(ctx context.Context) error {
-	return c.call(ctx, http.MethodPost, "/stop", new(any))
+	return c.call(ctx, http.MethodPost, "/stop", "", new(any))
 }
 
-func (c *Control) call(ctx context.Context, method, path string, result any) error {
-	r, err := http.NewRequestWithContext(ctx, method, "http://world"+path, nil)
+func (c *Control) call(ctx context.Context, method, path, body string, result any) error {
+	r, err := http.NewRequestWithContext(ctx, method, "http://world"+path, strings.NewReader(body))
 	if err != nil {
 		return err
 	}

@@ -94,6 +94,27 @@ func TestLayout(t *testing.T) {
 	}
 }
 
+// The endpoint is the first node; the others have the same port elsewhere.
+func TestLayoutPlacesNodes(t *testing.T) {
+	l, err := newLayout(Config{
+		Hypervisors: []HypervisorConfig{{URL: "https://pve.lan:8443", Nodes: []string{"a", "b", "c"}}, {URL: "https://203.0.113.1", Nodes: []string{"d", "e"}}, {URL: "https://alone.lan"}},
+		Networks:    []NetworkConfig{lan()}, Services: []netip.Addr{addr("192.0.2.210")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string][]netip.AddrPort{
+		"https://pve.lan:8443": {netip.MustParseAddrPort("198.51.100.3:8443"), netip.MustParseAddrPort("198.51.100.4:8443")},
+		"https://203.0.113.1":  {netip.MustParseAddrPort("198.51.100.5:8006")},
+	}
+	if diff := cmp.Diff(want, l.peers, comparers); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	if len(l.remotes) != 6 {
+		t.Errorf("addresses of the datacentre: %v, want 6", l.remotes)
+	}
+}
+
 func TestLayoutRefuses(t *testing.T) {
 	tests := []struct {
 		name string
@@ -127,7 +148,7 @@ func TestConfigTravels(t *testing.T) {
 	want := Config{
 		Dir: "/tmp/w", Speed: 60, Hypervisors: []HypervisorConfig{{URL: "https://pve.lan", Nodes: []string{"a"}}},
 		Installers: []InstallerConfig{{URL: "http://192.0.2.9", Token: "t"}}, Networks: []NetworkConfig{lan(), {CIDR: prefix("198.51.100.0/24"), Static: []netip.Addr{addr("198.51.100.7")}}},
-		Services: []netip.Addr{addr("192.0.2.210")}, Env: map[string]string{"A": "b"},
+		Services: []netip.Addr{addr("192.0.2.210")}, Env: map[string]string{"A": "b"}, Faults: []string{"lost-reply"},
 	}
 	text, err := json.Marshal(want)
 	if err != nil {

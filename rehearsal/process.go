@@ -41,8 +41,8 @@ type Process struct {
 }
 
 // Start runs argv, our own binary with arguments that make it call [Serve], in
-// new namespaces, and waits until the World of cfg is ready. The World ends
-// with Stop, and with this process.
+// new namespaces, and waits until the World of cfg is ready. Of the environment
+// it gets PATH and TMPDIR alone. The World ends with Stop, and with this process.
 func Start(ctx context.Context, cfg Config, argv []string) (*Process, error) {
 	dir, err := filepath.Abs(cfg.Dir)
 	if err != nil {
@@ -78,6 +78,7 @@ func launch(cfg Config, argv []string) (p *Process, stdout io.ReadCloser, err er
 	}
 	defer stderr.Close()
 	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir()}
 	cmd.ExtraFiles = files.theirs[:1]
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = files.theirs[1], files.theirs[2], stderr
 	wait, err := netlab.Spawn(cmd)

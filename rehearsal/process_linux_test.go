@@ -2,6 +2,7 @@ package rehearsal
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -18,14 +19,32 @@ import (
 // start runs the World of cfg in a process of its own.
 func start(t *testing.T, cfg Config) *Process {
 	t.Helper()
-	t.Setenv(stage, "serve")
-	p, err := Start(timeout(t), cfg, []string{"/proc/self/exe"})
+	p, err := Start(timeout(t), cfg, server(t))
 	if err != nil && hint.Of(err) != "" {
 		t.Skipf("no namespaces here: %v (%s)", err, hint.Of(err))
 	}
 	must(t, err)
 	t.Cleanup(func() { p.Stop(timeout(t)) })
 	return p
+}
+
+// server is this binary as a World's process.
+func server(t *testing.T) []string {
+	t.Helper()
+	exe, err := os.Executable()
+	must(t, err)
+	return []string{"env", stage + "=serve", exe}
+}
+
+// What is in the environment of whoever starts a World stays outside.
+func TestTheEnvironmentStaysOutside(t *testing.T) {
+	t.Setenv("SLIPWAY_VAR_pull", "canary")
+	p := start(t, example(t))
+	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", p.Ready.PID))
+	must(t, err)
+	if !strings.Contains(string(env), "PATH=") || strings.Contains(string(env), "canary") {
+		t.Errorf("the world's environment: %q", env)
+	}
 }
 
 func TestProgramsEnterTheWorld(t *testing.T) {
@@ -74,17 +93,16 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 		edit func(*Config)
 		want string
 	}{
-		{"config", []string{"/proc/self/exe"}, func(c *Config) { c.Services = []netip.Addr{addr("198.51.100.210")} }, "start the world: services address 198.51.100.210: in none of the networks"},
+		{"config", server(t), func(c *Config) { c.Services = []netip.Addr{addr("198.51.100.210")} }, "start the world: services address 198.51.100.210: in none of the networks"},
 		{"program that dies", []string{"sh", "-c", "echo ouch >&2; exit 3"}, func(*Config) {}, "start the world: ended before it was ready: exit status 3: ouch"},
 		{"program that babbles", []string{"sh", "-c", "echo hello"}, func(*Config) {}, "start the world: read its first line: invalid character 'h' looking for beginning of value"},
 		{"no program", []string{"/none"}, func(*Config) {}, "start the world: start /none in namespaces of its own: fork/exec /none: no such file or directory"},
-		{"no directory", []string{"/proc/self/exe"}, func(c *Config) { c.Dir = "/none" }, "start the world: open /none/world.log: no such file or directory"},
+		{"no directory", server(t), func(c *Config) { c.Dir = "/none" }, "start the world: open /none/world.log: no such file or directory"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := example(t)
 			tt.edit(&cfg)
-			t.Setenv(stage, "serve")
 			_, err := Start(timeout(t), cfg, tt.argv)
 			if hint.Of(err) != "" {
 				t.Skipf("no namespaces here: %v", err)

@@ -33,6 +33,7 @@ type World struct {
 
 	datacentres []*datacentre
 	installers  []*installer
+	faults      faults
 	ready       Ready
 	own         []netlab.Socket // waiting sockets of the World itself on the services host
 }
@@ -78,7 +79,7 @@ func Open(cfg Config) (*World, error) {
 
 func (w *World) open() error {
 	for _, step := range []func() error{
-		w.settle, w.cable, w.startRouters, w.startInstallers, w.startDatacentres, w.startControl, w.announce,
+		w.settle, w.cable, w.startRouters, w.startInstallers, w.startDatacentres, w.startControl, w.announce, w.injectFaults,
 	} {
 		if err := step(); err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -110,6 +111,77 @@ func TestEndpointsAnswerOnTheServicesHost(t *testing.T) {
 				t.Errorf("status %d, want %d: %s", status, tt.want, body)
 			}
 		})
+	}
+}
+
+// Each node of a hypervisor answers at the address that the cluster tells of
+// it, with the certificate that the cluster tells of it.
+func TestNodesAnswerAtTheirOwnAddresses(t *testing.T) {
+	if !inside(t) {
+		return
+	}
+	w := open(t, example(t))
+	r := w.Ready()
+	const endpoint = "https://pve.lan:8006"
+	token := "PVEAPIToken=" + r.Env["SLIPWAY_PROXMOX_TOKEN"]
+	_, body := get(t, endpoint+"/api2/json/cluster/status", token, pinned(r.Endpoints[endpoint].Fingerprint))
+	var status struct {
+		Data []struct{ Name, Type, IP string }
+	}
+	must(t, json.Unmarshal([]byte(body), &status))
+	at := map[string]string{}
+	for _, m := range status.Data {
+		if m.Type == "node" {
+			at[m.Name] = m.IP
+		}
+	}
+	if diff := cmp.Diff(map[string]string{"pve1": "198.51.100.1", "pve2": "198.51.100.3"}, at); diff != "" {
+		t.Fatalf("addresses (-want +got):\n%s", diff)
+	}
+	for name, address := range at {
+		trust := pinned(w.datacentres[0].api.NodeFingerprint(name))
+		if status, body := get(t, "https://"+address+":8006/api2/json/version", token, trust); status != 200 {
+			t.Errorf("%s: status %d: %s", name, status, body)
+		}
+	}
+	want := map[string]map[string]map[string]int{endpoint: {"pve1": {"GET /cluster/status": 1, "GET /version": 1}, "pve2": {"GET /version": 1}}}
+	if diff := cmp.Diff(want, w.Requests()); diff != "" {
+		t.Errorf("requests (-want +got):\n%s", diff)
+	}
+}
+
+func TestFaultsAreInjectedAndCounted(t *testing.T) {
+	if !inside(t) {
+		return
+	}
+	cfg := example(t)
+	cfg.Faults = []string{"status,status=596,path=/version,times=1", "certificate-rotation,node=pve2"}
+	w := open(t, cfg)
+	control := NewControl(cfg.Dir)
+	must(t, control.Inject(t.Context(), "status,status=595,path=/version"))
+	for fault, want := range map[string]string{
+		"gremlins":               `ask the world: fault "gremlins": no such kind`,
+		"node-offline,node=pve9": `ask the world: fault "node-offline,node=pve9": no hypervisor has that node`,
+	} {
+		if err := control.Inject(t.Context(), fault); err == nil || err.Error() != want {
+			t.Errorf("%s: got %v, want %s", fault, err, want)
+		}
+	}
+	r := w.Ready()
+	for _, want := range []int{596, 595, 595} {
+		if status, _ := get(t, "https://pve.lan:8006/api2/json/version", "PVEAPIToken="+r.Env["SLIPWAY_PROXMOX_TOKEN"], pinned(r.Env["SLIPWAY_PROXMOX_FINGERPRINT"])); status != want {
+			t.Errorf("status %d, want %d", status, want)
+		}
+	}
+	got, err := control.Faults(t.Context())
+	must(t, err)
+	want := []Fault{{cfg.Faults[0], "https://pve.lan:8006", 1}, {cfg.Faults[1], "https://pve.lan:8006", 1}, {"status,status=595,path=/version", "https://pve.lan:8006", 2}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("faults (-want +got):\n%s", diff)
+	}
+	counts, err := control.Requests(t.Context())
+	if err != nil || counts["https://pve.lan:8006"]["pve1"]["GET /version"] != 3 {
+		t.Errorf("requests %v, %v, want three at pve1", counts, err)
 	}
 }
 

@@ -40,6 +40,9 @@ func newDatacentre(a *app, dir string, speed pace.Pace, specs []reading) (*datac
 			d.secrets[name] = fakePullSecret
 			d.replace("secret "+name, "a value that opens nothing; yours is not read")
 		}
+		if err := d.addVariables(r.Variables); err != nil {
+			return nil, err
+		}
 		for _, c := range r.Clusters {
 			if err := d.addCluster(a, r, c); err != nil {
 				return nil, err
@@ -47,8 +50,27 @@ func newDatacentre(a *app, dir string, speed pace.Pace, specs []reading) (*datac
 		}
 	}
 	d.replace("state directory", filepath.Join(dir, "home"))
-	d.replace("pace", fmt.Sprintf("%v: simulated hardware is that much faster, and so is our polling", float64(speed)))
 	return d, nil
+}
+
+// addVariables gives variables inside the values that they have here, by the
+// environment, and sensitive ones a value that opens nothing.
+func (d *datacentre) addVariables(variables []spec.Variable) error {
+	for _, v := range variables {
+		name, value := spec.VariablePrefix+v.Name, v.Text
+		switch {
+		case v.Sensitive:
+			value = fakePullSecret
+			d.replace("variable "+v.Name, "a value that opens nothing; yours is not read")
+		case !v.Given:
+			continue
+		}
+		if other, taken := d.config.Env[name]; taken && other != value {
+			return usage(fmt.Errorf("variable %q has one value in one spec and another in the other: no rehearsal has both", v.Name))
+		}
+		d.config.Env[name] = value
+	}
+	return nil
 }
 
 func (d *datacentre) replace(what, by string) {
@@ -87,11 +109,11 @@ func (d *datacentre) addNetwork(n spec.Network) *rehearsal.NetworkConfig {
 	for i := range d.config.Networks {
 		known := &d.config.Networks[i]
 		if known.CIDR == n.CIDR.Masked() && known.Bridge == n.Bridge && known.VLAN == n.VLAN {
-			known.Gateway = cmp.Or(known.Gateway, n.Gateway)
+			known.Gateway, known.MTU = cmp.Or(known.Gateway, n.Gateway), max(known.MTU, n.MTU)
 			return known
 		}
 	}
-	d.config.Networks = append(d.config.Networks, rehearsal.NetworkConfig{CIDR: n.CIDR.Masked(), Gateway: n.Gateway, Bridge: n.Bridge, VLAN: n.VLAN})
+	d.config.Networks = append(d.config.Networks, rehearsal.NetworkConfig{CIDR: n.CIDR.Masked(), Gateway: n.Gateway, Bridge: n.Bridge, VLAN: n.VLAN, MTU: n.MTU})
 	return &d.config.Networks[len(d.config.Networks)-1]
 }
 

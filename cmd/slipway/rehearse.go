@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,9 +13,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/slipway-project/slipway/internal/pace"
+	"github.com/slipway-project/slipway/internal/hint"
 	"github.com/slipway-project/slipway/internal/view"
 	"github.com/slipway-project/slipway/provision"
+	"github.com/slipway-project/slipway/rehearsal"
+	"github.com/slipway-project/slipway/rehearsal/pve"
 )
 
 // defaultSpeed turns the 35 minutes of a simulated installation into seconds.
@@ -24,8 +27,23 @@ const defaultSpeed = 100
 const takeDown = 20 * time.Second
 
 type rehearseFlags struct {
-	speed float64
-	keep  bool
+	speed  float64
+	faults []string
+	keep   bool
+
+	machines machineFlags
+}
+
+func (o rehearseFlags) check() error {
+	if o.speed < 1 || o.speed > 1000 {
+		return fmt.Errorf("--speed %v is not between 1 and 1000", o.speed)
+	}
+	for _, f := range o.faults {
+		if _, err := pve.ParseFault(f); err != nil {
+			return hint.With(err, "the faults are listed in docs/providers/proxmox-simulated.md#faults")
+		}
+	}
+	return o.machines.check()
 }
 
 func newRehearse(a *app) *cobra.Command {
@@ -46,6 +64,8 @@ of yours is contacted and no secret of yours is read.`,
 	a.outputFlag(cmd, "table, json")
 	cmd.Flags().BoolVar(&o.keep, "keep", false, "keep the cluster and its world until Ctrl-C")
 	cmd.PersistentFlags().Float64Var(&o.speed, "speed", defaultSpeed, "simulated hardware is `N` times faster than real")
+	cmd.PersistentFlags().StringArrayVar(&o.faults, "fault", nil, "let something go wrong: `NAME[,KEY=VALUE...]`, such as lost-reply,times=3")
+	o.machines.register(cmd.PersistentFlags())
 	cmd.AddCommand(newWorld(a, &o), newInside(a))
 	return cmd
 }
@@ -59,6 +79,7 @@ type rehearsalReport struct {
 	Kubeconfig string                 `json:"kubeconfig"`
 	Password   string                 `json:"password"`
 	Phases     []phaseSeconds         `json:"phases"`
+	Faults     []rehearsal.Fault      `json:"faults,omitempty"`
 	Residue    []string               `json:"residue"`
 }
 
@@ -73,16 +94,25 @@ func (a *app) rehearse(ctx context.Context, o rehearseFlags) (err error) {
 		return err
 	}
 	a.patient.Store(true)
-	w, err := a.openWorld(ctx, pace.Pace(o.speed), [][]string{a.files})
+	w, err := a.openWorld(ctx, o, [][]string{a.files})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
 	r, err := a.perform(ctx, w, o.keep)
+	faults, asked := w.faults(ctx)
 	if err != nil {
+		tellFaults(a.stderr, faults)
 		return err
 	}
-	return a.conclude(r, asJSON)
+	r.Faults = faults
+	return errors.Join(a.conclude(r, asJSON), asked)
+}
+
+func tellFaults(w io.Writer, faults []rehearsal.Fault) {
+	for _, f := range faults {
+		fmt.Fprintf(w, "Fault:       %s has struck %d times at %s\n", f.Text, f.Hits, f.Hypervisor)
+	}
 }
 
 // perform is the play: plan, up, the result, down, what is left.
@@ -143,6 +173,7 @@ func (a *app) conclude(r *rehearsalReport, asJSON bool) error {
 	err := view.Table(a.stdout, nodeHeads, nodeRows(r.Nodes))
 	fmt.Fprintf(a.stdout, "\nConsole:     %s\nKubeconfig:  %s (gone with the rehearsal)\nPassword:    %s (gone with the rehearsal)\n", r.Console, r.Kubeconfig, r.Password)
 	fmt.Fprintln(a.stdout, "Phases:      "+phaseLine(r.Phases))
+	tellFaults(a.stdout, r.Faults)
 	if len(r.Residue) == 0 {
 		fmt.Fprintln(a.stdout, "Residue:     none")
 	}

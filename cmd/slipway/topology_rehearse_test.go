@@ -20,6 +20,7 @@ import (
 
 	"github.com/slipway-project/slipway/provision"
 	"github.com/slipway-project/slipway/provision/event"
+	"github.com/slipway-project/slipway/rehearsal"
 )
 
 func exampleOf(name string) string { return "../../examples/" + name + "/cluster.hcl" }
@@ -126,6 +127,15 @@ func TestRehearseSpread(t *testing.T) {
 	}
 	if len(control) != 3 || max(control["pve1"], control["pve2"], control["pve3"]) != 2 {
 		t.Errorf("control plane nodes by hypervisor: %v", control)
+	}
+	counts, err := rehearsal.NewControl(w.dir).Requests(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, node := range []string{"pve1", "pve2", "pve3"} {
+		if n := counts[endpoint][node]["POST /nodes/{node}/storage/{storage}/upload"]; n != 1 {
+			t.Errorf("%s was sent %d images itself, want one", node, n)
+		}
 	}
 	w.goneAfterDown(t, spec)
 }

@@ -34,7 +34,7 @@ of JSON when it is ready: its process, the command line that enters it, and the
 environment in which slipway works there. Each -f is a spec of its own; their
 datacentres are joined.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.world(cmd.Context(), pace.Pace(o.speed), output) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.world(cmd.Context(), *o, output) },
 	}
 	cmd.Flags().StringArrayVarP(&a.files, "file", "f", nil, "spec `FILE` or directory, a spec of its own each (default cluster.hcl)")
 	a.varFlags(cmd)
@@ -42,7 +42,7 @@ datacentres are joined.`,
 	return cmd
 }
 
-func (a *app) world(ctx context.Context, speed pace.Pace, output string) (err error) {
+func (a *app) world(ctx context.Context, o rehearseFlags, output string) (err error) {
 	if output != "json" {
 		return usage(fmt.Errorf("output %q is not json", output))
 	}
@@ -54,7 +54,7 @@ func (a *app) world(ctx context.Context, speed pace.Pace, output string) (err er
 	for _, f := range a.files {
 		specs = append(specs, []string{f})
 	}
-	w, err := a.openWorld(ctx, speed, specs)
+	w, err := a.openWorld(ctx, o, specs)
 	if err != nil {
 		return err
 	}
@@ -91,9 +91,9 @@ type world struct {
 }
 
 // openWorld starts the datacentre that the specs, each a list of files, need.
-func (a *app) openWorld(ctx context.Context, speed pace.Pace, specs [][]string) (*world, error) {
-	if speed < 1 || speed > 1000 {
-		return nil, usage(fmt.Errorf("--speed %v is not between 1 and 1000", float64(speed)))
+func (a *app) openWorld(ctx context.Context, o rehearseFlags, specs [][]string) (*world, error) {
+	if err := o.check(); err != nil {
+		return nil, usage(err)
 	}
 	readings, err := a.readEach(specs)
 	if err != nil {
@@ -108,16 +108,20 @@ func (a *app) openWorld(ctx context.Context, speed pace.Pace, specs [][]string) 
 		return nil, err
 	}
 	w := &world{app: a, exe: exe}
-	if err := w.open(ctx, dir, speed, readings); err != nil {
+	if err := w.open(ctx, dir, o, readings); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return w, nil
 }
 
-func (w *world) open(ctx context.Context, dir string, speed pace.Pace, specs []reading) (err error) {
-	if w.datacentre, err = newDatacentre(w.app, dir, speed, specs); err != nil {
+func (w *world) open(ctx context.Context, dir string, o rehearseFlags, specs []reading) (err error) {
+	if w.datacentre, err = newDatacentre(w.app, dir, pace.Pace(o.speed), specs); err != nil {
 		return err
 	}
+	if err := o.machines.prepare(ctx, w.exe, w.datacentre); err != nil {
+		return err
+	}
+	w.config.Faults = o.faults
 	w.process, err = rehearsal.Start(ctx, w.config, []string{w.exe, "rehearse", "inside"})
 	if err != nil {
 		return err
@@ -161,12 +165,6 @@ func (w *world) command(ctx context.Context, args ...string) *exec.Cmd {
 	if w.app.cluster != "" {
 		cmd.Args = append(cmd.Args, "--cluster", w.app.cluster)
 	}
-	for _, v := range w.app.vars {
-		cmd.Args = append(cmd.Args, "--var", v)
-	}
-	for _, f := range w.app.varFiles {
-		cmd.Args = append(cmd.Args, "--var-file", f)
-	}
 	cmd.Env = w.environment()
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = takeDown
@@ -176,12 +174,12 @@ func (w *world) command(ctx context.Context, args ...string) *exec.Cmd {
 }
 
 // environment is what slipway sees inside: of the user's, what programs need
-// to run at all, and the values of the spec's variables.
+// to run at all; the world's has the values of the spec's variables.
 func (w *world) environment() []string {
 	var env []string
 	for _, pair := range os.Environ() {
 		name, _, _ := strings.Cut(pair, "=")
-		if slices.Contains([]string{"PATH", "HOME", "TERM", "LANG", "TMPDIR"}, name) || strings.HasPrefix(name, "SLIPWAY_VAR_") {
+		if slices.Contains([]string{"PATH", "HOME", "TERM", "LANG", "TMPDIR"}, name) {
 			env = append(env, pair)
 		}
 	}
@@ -257,6 +255,16 @@ func (r *rehearsalReport) note(e event.Event) {
 	case e.Kind == event.RunDone && e.Verb == "down":
 		r.Phases = append(r.Phases, phaseSeconds{"down", e.Seconds})
 	}
+}
+
+// faults asks the world what it was made to do wrong.
+func (w *world) faults(ctx context.Context) ([]rehearsal.Fault, error) {
+	if len(w.config.Faults) == 0 {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return rehearsal.NewControl(w.config.Dir).Faults(ctx)
 }
 
 // residue asks the world, never slipway's state, what is left.
