@@ -4,14 +4,19 @@ import (
 	"net/netip"
 
 	"github.com/slipway-project/slipway/internal/pace"
+	"github.com/slipway-project/slipway/internal/qemu"
 )
 
 // A Config describes a World. It travels as JSON to the process that serves it.
 type Config struct {
 	// Dir is the World's directory: it exists, is empty, and its path is short
 	// enough for a unix socket in it (100 bytes). The caller removes it.
-	Dir         string             `json:"dir"`
-	Speed       pace.Pace          `json:"speed"`
+	Dir   string    `json:"dir"`
+	Speed pace.Pace `json:"speed"`
+	// Pace is what slipway inside is told; 0: Speed.
+	Pace pace.Pace `json:"pace,omitempty"`
+	// Machines puts virtual machines in the place of simulated ones; nil: none.
+	Machines    *MachinesConfig    `json:"machines,omitempty"`
 	Hypervisors []HypervisorConfig `json:"hypervisors"`
 	Installers  []InstallerConfig  `json:"installers"`
 	Networks    []NetworkConfig    `json:"networks"`
@@ -23,6 +28,21 @@ type Config struct {
 	Faults []string `json:"faults,omitempty"`
 	// Env is merged into the environment that Ready announces.
 	Env map[string]string `json:"env,omitempty"`
+}
+
+// MachinesConfig says how virtual machines run.
+type MachinesConfig struct {
+	Image  string     `json:"image"`  // directory of an [image.Base] with slipway in it
+	Memory int        `json:"memory"` // MiB that each really has
+	Accel  qemu.Accel `json:"accel"`
+}
+
+// pace is what slipway inside is told.
+func (c Config) pace() pace.Pace {
+	if c.Pace == 0 {
+		return c.Speed
+	}
+	return c.Pace
 }
 
 // A HypervisorConfig is a Proxmox VE cluster.

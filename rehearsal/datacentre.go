@@ -16,7 +16,7 @@ import (
 type datacentre struct {
 	HypervisorConfig
 	api  *pve.Server
-	rack *rack
+	rack machines
 }
 
 // peers are the nodes besides the one that the URL is of.
@@ -48,7 +48,7 @@ func (h HypervisorConfig) withDefaults(networks []NetworkConfig) HypervisorConfi
 
 func (w *World) startDatacentre(i int, h HypervisorConfig) error {
 	token := pve.Token{ID: "slipway@pve!rehearsal", Secret: uuid.NewString(), ACL: h.leastPrivilege()}
-	d := &datacentre{HypervisorConfig: h, rack: newRack(w.lab, w.site, w.cfg.Speed, h)}
+	d := &datacentre{HypervisorConfig: h, rack: w.newMachines(i, h)}
 	api, err := pve.New(w.apiConfig(i, h, token, d.rack))
 	if err != nil {
 		return err
@@ -100,6 +100,15 @@ func (w *World) serveNodes(d *datacentre) error {
 func (d *datacentre) close() error {
 	d.api.Close()
 	return d.rack.close()
+}
+
+// newMachines is a rack of simulated machines, or of virtual ones.
+func (w *World) newMachines(i int, h HypervisorConfig) machines {
+	b := bay{url: h.URL, bridges: h.Bridges, lab: w.lab, site: w.site, speed: w.cfg.Speed}
+	if w.cfg.Machines == nil {
+		return newRack(b)
+	}
+	return newVMRack(b, w.real, w.path("vm-"+strconv.Itoa(i)))
 }
 
 func (w *World) announceDatacentre(i int, d *datacentre, token string) error {

@@ -13,14 +13,34 @@ import (
 	"github.com/slipway-project/slipway/rehearsal/pve"
 )
 
-// A rack holds the machines of one hypervisor: it is what [pve.Server] starts
-// and stops. It is safe for concurrent use.
-type rack struct {
+// Machines are those of one hypervisor: what [pve.Server] starts and stops.
+type machines interface {
+	pve.Hypervisor
+	hosts() []Host
+	close() error // switches everything off
+}
+
+// A bay is where the machines of one hypervisor stand.
+type bay struct {
 	url     string
 	bridges []string
 	lab     *netlab.Lab
 	site    *node.Site
 	speed   pace.Pace
+}
+
+// segment is the wire that a NIC is cabled to; it need not be in any network.
+func (b bay) segment(nic pve.NIC) (string, error) {
+	if !slices.Contains(b.bridges, nic.Bridge) {
+		return "", fmt.Errorf("bridge '%s' does not exist", nic.Bridge)
+	}
+	segment := segmentName(nic.Bridge, nic.VLAN)
+	return segment, b.lab.AddSegment(segment)
+}
+
+// A rack holds simulated machines. It is safe for concurrent use.
+type rack struct {
+	bay
 
 	mu       sync.Mutex
 	machines map[int]*machine
@@ -35,11 +55,7 @@ type machine struct {
 	ports []*netlab.Port
 }
 
-var _ pve.Hypervisor = (*rack)(nil)
-
-func newRack(lab *netlab.Lab, site *node.Site, speed pace.Pace, h HypervisorConfig) *rack {
-	return &rack{url: h.URL, bridges: h.Bridges, lab: lab, site: site, speed: speed, machines: map[int]*machine{}}
-}
+func newRack(b bay) *rack { return &rack{bay: b, machines: map[int]*machine{}} }
 
 // PowerOn boots vm. A bridge that does not exist is the hypervisor's error.
 func (r *rack) PowerOn(vm pve.VM) error {
@@ -75,13 +91,10 @@ func (r *rack) plug(nics []pve.NIC) ([]*netlab.Port, error) {
 	return ports, nil
 }
 
-// cable connects a NIC to its wire, which need not be in any network.
+// cable connects a NIC to its wire.
 func (r *rack) cable(nic pve.NIC) (*netlab.Port, error) {
-	if !slices.Contains(r.bridges, nic.Bridge) {
-		return nil, fmt.Errorf("bridge '%s' does not exist", nic.Bridge)
-	}
-	segment := segmentName(nic.Bridge, nic.VLAN)
-	if err := r.lab.AddSegment(segment); err != nil {
+	segment, err := r.segment(nic)
+	if err != nil {
 		return nil, err
 	}
 	return r.lab.AddMachine(segment, nic.MAC)
@@ -104,8 +117,7 @@ func (m *machine) hardware(speed pace.Pace) node.Hardware {
 		hw.Disk = nil
 	}
 	for i, nic := range m.vm.NICs {
-		// The first virtio NIC of a q35 machine is in slot 18 of its sixth bus.
-		hw.NICs = append(hw.NICs, node.NIC{Name: fmt.Sprintf("enp6s%d", 18+i), MAC: nic.MAC, Link: m.ports[i]})
+		hw.NICs = append(hw.NICs, node.NIC{Name: node.InterfaceName(i), MAC: nic.MAC, Link: m.ports[i]})
 	}
 	return hw
 }
@@ -189,12 +201,17 @@ func (r *rack) hosts() []Host {
 }
 
 func (m *machine) describe(url string) Host {
-	h := Host{Hypervisor: url, VMID: m.vm.ID, Name: m.vm.Name, CD: m.vm.CD, State: node.HostState{Phase: node.PhaseOff}}
-	for _, nic := range m.vm.NICs {
-		h.MACs = append(h.MACs, nic.MAC.String())
-	}
+	state := node.HostState{Phase: node.PhaseOff}
 	if m.host != nil {
-		h.State = m.host.State()
+		state = m.host.State()
+	}
+	return newHost(url, m.vm, state)
+}
+
+func newHost(url string, vm pve.VM, state node.HostState) Host {
+	h := Host{Hypervisor: url, VMID: vm.ID, Name: vm.Name, CD: vm.CD, State: state}
+	for _, nic := range vm.NICs {
+		h.MACs = append(h.MACs, nic.MAC.String())
 	}
 	return h
 }

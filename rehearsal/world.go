@@ -34,6 +34,7 @@ type World struct {
 	datacentres []*datacentre
 	installers  []*installer
 	faults      faults
+	real        *reality // of virtual machines; nil: all are simulated
 	ready       Ready
 	own         []netlab.Socket // waiting sockets of the World itself on the services host
 }
@@ -79,7 +80,7 @@ func Open(cfg Config) (*World, error) {
 
 func (w *World) open() error {
 	for _, step := range []func() error{
-		w.settle, w.cable, w.startRouters, w.startInstallers, w.startDatacentres, w.startControl, w.announce, w.injectFaults,
+		w.settle, w.cable, w.startRouters, w.startReality, w.startInstallers, w.startDatacentres, w.startControl, w.announce, w.injectFaults,
 	} {
 		if err := step(); err != nil {
 			return err
@@ -203,7 +204,7 @@ func (w *World) announce() (err error) {
 	}
 	w.ready.Enter = netlab.Enter()
 	w.ready.Env["SLIPWAY_HOME"] = w.path("home")
-	w.ready.Env["SLIPWAY_PACE"] = strconv.FormatFloat(max(1, float64(w.cfg.Speed)), 'g', -1, 64)
+	w.ready.Env["SLIPWAY_PACE"] = strconv.FormatFloat(max(1, float64(w.cfg.pace())), 'g', -1, 64)
 	maps.Copy(w.ready.Env, w.cfg.Env)
 	w.later(evict) // the first thing to happen at the end
 	return nil

@@ -325,7 +325,7 @@ func TestRackStartsAndStopsMachines(t *testing.T) {
 		return
 	}
 	w := open(t, example(t))
-	r := w.datacentres[0].rack
+	r := w.datacentres[0].rack.(*rack)
 	must(t, r.PowerOn(vm(1, "vmbr0", 0)))
 	must(t, r.PowerOn(vm(2, "vmbr1", 99)))
 	if err := r.PowerOn(vm(3, "vmbr7", 0)); err == nil || err.Error() != "bridge 'vmbr7' does not exist" {
@@ -378,7 +378,7 @@ func TestMachinesBootOnTheNetworkAndVanishFromIt(t *testing.T) {
 		ServiceURL: "http://192.0.2.9:8090", InfraEnvID: uuid.NewString(),
 		Networks: []node.StaticNetwork{{NMState: nmstate, MACs: map[string]string{"02:00:00:00:00:01": "eth0"}}},
 	})
-	r := w.datacentres[0].rack
+	r := w.datacentres[0].rack.(*rack)
 	must(t, r.PowerOn(m))
 	for deadline := time.Now().Add(20 * time.Second); dialSSH(t) != nil; <-time.After(10 * time.Millisecond) {
 		if time.Now().After(deadline) {

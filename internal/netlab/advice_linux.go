@@ -37,6 +37,15 @@ func adviseOn(err error, asUser bool) error {
 	return err
 }
 
+// CanTap is an error, with the way out, where no [Lab.AddTap] could succeed.
+func CanTap() error {
+	f, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0)
+	if err != nil {
+		return adviseTap(err)
+	}
+	return f.Close()
+}
+
 // adviseTap adds the way out to an error that means: no taps here.
 func adviseTap(err error) error {
 	for _, missing := range []error{syscall.EPERM, syscall.EACCES, syscall.ENOENT, syscall.ENODEV} {

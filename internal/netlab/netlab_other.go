@@ -104,6 +104,9 @@ func (*Port) Broadcast(port int) (net.PacketConn, error) { return nil, ErrUnsupp
 // AddTap is not possible here.
 func (*Lab) AddTap(string) (*Tap, error) { return nil, ErrUnsupported }
 
+// CanTap says so.
+func CanTap() error { return ErrUnsupported }
+
 // A Tap is not possible here.
 type Tap struct{}
 
