@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/slipway-project/slipway/internal/netlab"
 	"github.com/slipway-project/slipway/provision/provider"
 )
 
@@ -38,7 +40,11 @@ func checkMemory(s *survey) {
 // checkLinks looks at each bridge that machines are to be plugged into, and
 // for the right to do so.
 func (p *Provider) checkLinks(s *survey) {
-	if p.cfg.Network != NetworkBridge {
+	switch p.cfg.Network {
+	case NetworkPrivate:
+		checkPrivate(s)
+		return
+	case networkUser:
 		return
 	}
 	checkRights(s)
@@ -61,6 +67,24 @@ func wanted(machines []provider.Machine) (nics []provider.NIC) {
 
 func compareNICs(a, b provider.NIC) int {
 	return cmp.Or(cmp.Compare(a.Bridge, b.Bridge), cmp.Compare(a.VLAN, b.VLAN), cmp.Compare(a.MTU, b.MTU))
+}
+
+// checkPrivate looks for what a private network is made with: the way in,
+// namespaces, and taps.
+func checkPrivate(s *survey) {
+	wait, err := netlab.Spawn(exec.Command("nsenter", "--version"))
+	switch {
+	case err == nil:
+		_ = wait()
+	case errors.Is(err, exec.ErrNotFound):
+		s.fatal("install it: package util-linux", "nsenter is not installed")
+	default:
+		s.failed(fmt.Errorf("a private network needs namespaces: %w", err))
+	}
+	if err := unix.Access(tunDevice, unix.R_OK|unix.W_OK); err != nil {
+		s.fatal("sudo modprobe tun && sudo chmod 0666 "+tunDevice+", which is how most systems have it; in a container, pass the device",
+			"a private network needs %s: %v", tunDevice, err)
+	}
 }
 
 // checkRights makes a tap, which vanishes at once.

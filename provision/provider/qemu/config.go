@@ -15,7 +15,8 @@ type Network string
 
 // The kinds of network.
 const (
-	NetworkBridge Network = "bridge" // a bridge of this host, named by the spec's networks
+	NetworkBridge  Network = "bridge"  // a bridge of this host, named by the spec's networks
+	NetworkPrivate Network = "private" // one that nobody else sees, made by us without any rights
 )
 
 // networkUser is QEMU's own network, where no machine reaches another: enough

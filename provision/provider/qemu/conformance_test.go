@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -113,7 +112,6 @@ func addForeign(t *testing.T, dir string, m provider.Machine) {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(qemu.Program, "-machine", "none", "-nodefaults", "-display", "none", "-name", m.Name, "-qmp", "unix:"+at+"/qmp.sock,server=on,wait=off")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -13,12 +13,14 @@ import (
 	"strings"
 
 	"github.com/slipway-project/slipway/internal/qemu"
+	"github.com/slipway-project/slipway/provision/provider"
 )
 
 // A Status is what a supervisor says of itself and its machines.
 type Status struct {
 	PID    int              `json:"pid"`
-	Guests map[string]Guest `json:"guests"` // by id; what was never on is not there
+	Guests map[string]Guest `json:"guests"`          // by id; what was never on is not there
+	Enter  []string         `json:"enter,omitempty"` // the way into the private network
 }
 
 // A Guest is a machine as its supervisor sees it.
@@ -77,6 +79,19 @@ func (s *supervisor) handler() http.Handler {
 		_ = json.NewEncoder(w).Encode(s.status())
 	})
 	mux.HandleFunc("POST /stop", func(http.ResponseWriter, *http.Request) { s.stop() })
+	mux.HandleFunc("POST /net", func(w http.ResponseWriter, r *http.Request) {
+		var n provider.Net
+		err := json.NewDecoder(http.MaxBytesReader(w, r.Body, mostRequest)).Decode(&n)
+		var published []provider.Published
+		if err == nil {
+			published, err = s.net(r.Context(), n)
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusConflict)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(published)
+	})
 	for path, do := range map[string]func(context.Context, order) error{"/on": s.on, "/off": s.off, "/media": s.media} {
 		mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
 			var o order

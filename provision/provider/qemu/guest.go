@@ -244,7 +244,7 @@ func (s *supervisor) boot(ctx context.Context, id string, accel qemu.Accel) (*qe
 	if err := evict(ctx, v); err != nil {
 		return nil, err
 	}
-	taps, err := plug(rec, &v)
+	taps, err := s.plug(ctx, rec, &v)
 	if err != nil {
 		return nil, err
 	}

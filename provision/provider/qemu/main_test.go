@@ -14,20 +14,27 @@ import (
 	"github.com/slipway-project/slipway/internal/qemu"
 )
 
-// TestMain is also the supervisor that the provider under test starts: this
-// very binary with the arguments of `slipway qemu supervise`.
+// TestMain is also what the provider under test starts: this very binary with
+// the arguments of `slipway qemu supervise` and `slipway qemu network`.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 7 && os.Args[1] == "qemu" {
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 		defer stop()
 		syscall.Umask(0o077)
-		if err := Supervise(ctx, SuperviseOptions{Dir: os.Args[4], Owner: os.Args[6], Log: os.Stderr}); err != nil {
+		if err := act(ctx, os.Args[2], os.Args[4], os.Args[6]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
 		return
 	}
 	goleak.VerifyTestMain(m)
+}
+
+func act(ctx context.Context, verb, dir, owner string) error {
+	if verb == "network" {
+		return Hold(ctx, dir, owner)
+	}
+	return Supervise(ctx, SuperviseOptions{Dir: dir, Owner: owner, Log: os.Stderr})
 }
 
 // needQEMU skips, but not in CI, where the emulator is not installed.

@@ -11,13 +11,14 @@ import (
 )
 
 // Release ends m's machine and removes its directory; with the last machine of
-// the cluster its supervisor goes, and with the last of all the directory.
+// the cluster its supervisor goes, unless a private network keeps it, and with
+// the last of all the directory.
 func (p *Provider) Release(ctx context.Context, m provider.Machine) error {
 	err := p.release(ctx, m)
 	if errors.Is(err, errGone) || errors.Is(err, errForeign) {
 		err = nil
 	}
-	if err == nil {
+	if err == nil && p.cfg.Network != NetworkPrivate {
 		err = p.retire(ctx, m.Mark)
 	}
 	if err != nil {

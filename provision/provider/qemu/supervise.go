@@ -40,8 +40,12 @@ type supervisor struct {
 	ctx    context.Context // of its machines
 	stop   context.CancelFunc
 	slots  chan struct{} // taken while a machine boots
-	mu     sync.Mutex
+	mu     sync.Mutex    // guards what follows
 	guests map[string]*guest
+	enter  []string // the way into the private network, nil when there is none
+
+	wiring  sync.Mutex  // one change of the network at a time; guards what follows
+	private *privateNet // nil: there is none
 }
 
 const (
@@ -156,12 +160,17 @@ func (s *supervisor) end() {
 	for _, g := range s.guests {
 		g.wait()
 	}
+	s.wiring.Lock()
+	defer s.wiring.Unlock()
+	if s.private != nil {
+		s.private.close()
+	}
 }
 
 func (s *supervisor) status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := Status{PID: os.Getpid(), Guests: make(map[string]Guest)}
+	st := Status{PID: os.Getpid(), Guests: make(map[string]Guest), Enter: s.enter}
 	for id, g := range s.guests {
 		st.Guests[id] = g.look()
 	}

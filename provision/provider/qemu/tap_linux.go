@@ -8,31 +8,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"github.com/slipway-project/slipway/internal/qemu"
 	"github.com/slipway-project/slipway/provision/provider"
 )
-
-// plug makes a tap on its bridge for each network device of v, and returns
-// their descriptors in order. A tap vanishes when the last descriptor of it is
-// closed: with the machine, however that ends.
-func plug(r record, v *qemu.VM) (taps []*os.File, err error) {
-	if r.Network != NetworkBridge {
-		return nil, nil
-	}
-	for i, nic := range r.Machine.NICs {
-		name := fmt.Sprintf("sw%s%d", r.Machine.ID, i)
-		tap, err := newTap(name, nic)
-		if err != nil {
-			for _, t := range taps {
-				t.Close()
-			}
-			return nil, err
-		}
-		taps = append(taps, tap)
-		v.NICs[i].Tap, v.NICs[i].FD = name, 2+len(taps)
-	}
-	return taps, nil
-}
 
 func newTap(name string, nic provider.NIC) (*os.File, error) {
 	tap, err := openTap(name)

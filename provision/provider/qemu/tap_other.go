@@ -3,15 +3,14 @@
 package qemu
 
 import (
-	"errors"
+	"context"
 	"os"
 
-	"github.com/slipway-project/slipway/internal/qemu"
+	"github.com/slipway-project/slipway/internal/netlab"
+	"github.com/slipway-project/slipway/provision/provider"
 )
 
-func plug(r record, _ *qemu.VM) ([]*os.File, error) {
-	if r.Network != NetworkBridge {
-		return nil, nil
-	}
-	return nil, errors.New("machines on a bridge need Linux")
-}
+func newTap(string, provider.NIC) (*os.File, error) { return nil, netlab.ErrUnsupported }
+
+// Hold is not possible here.
+func Hold(context.Context, string, string) error { return netlab.ErrUnsupported }
