@@ -24,6 +24,7 @@ const (
 	stallDiscovery = 15 * time.Minute // without any change
 	stallInstall   = 60 * time.Minute // the longest stage limit of the service
 	maxWrongBoots  = 3
+	maxBeginnings  = 4 // of one installation, whose preparation may be given up
 )
 
 func (r *run) poll(ctx context.Context) (installer.Progress, error) {
@@ -143,17 +144,22 @@ func (r *run) installed(ctx context.Context) (bool, error) {
 }
 
 // install begins the installation and sees it through: as soon as a host runs
-// from its disk its boot media are taken out.
+// from its disk its boot media are taken out. A service that gives up preparing
+// it, because a host was silent for a moment, is ready for it again.
 func (r *run) install(ctx context.Context) error {
 	if err := r.installer.Install(ctx, *r.journal.Document().Ref); err != nil {
 		return err
 	}
 	wrongBoots := map[string]int{}
-	answered := false
+	answered, beginnings := false, 1
 	err := r.watch(ctx, stallInstall, func(p installer.Progress) (bool, error) {
 		answered = answered || slices.ContainsFunc(p.Hosts, func(h installer.HostProgress) bool { return h.Rebooted })
 		if err := r.failed(p); err != nil {
 			return false, err
+		}
+		if p.State == installer.Ready {
+			beginnings++
+			return false, r.beginAgain(ctx, p, beginnings)
 		}
 		for _, h := range p.Hosts {
 			if err := r.attend(ctx, h, wrongBoots); err != nil {
@@ -166,6 +172,20 @@ func (r *run) install(ctx context.Context) error {
 		return &bootstrapError{err}
 	}
 	return err
+}
+
+// beginAgain begins the installation for the nth time. What the service has
+// against it is met, or not, by the next look.
+func (r *run) beginAgain(ctx context.Context, p installer.Progress, n int) error {
+	if n > maxBeginnings {
+		return fmt.Errorf("the installer has given up preparing the installation %d times: %s", maxBeginnings, p.Info)
+	}
+	message := "the installer has given up preparing the installation (" + p.Info + "): beginning it again"
+	if err := r.installer.Install(ctx, *r.journal.Document().Ref); err != nil {
+		message += ", in vain: " + err.Error()
+	}
+	r.emit(event.Event{Kind: event.Warning, Message: message})
+	return nil
 }
 
 // attend ejects the media of a host that has rebooted, and power-cycles one

@@ -25,6 +25,7 @@ type script struct {
 	broken  map[string]error // calls that always fail
 	stuck   string           // the node that stays silent, or "install"
 	hangs   time.Duration    // how long the installation takes in all; 0: 35 to 40 minutes
+	givesUp int              // how often its preparation is given up after 5 minutes
 
 	mu       sync.Mutex
 	tries    map[string]int
@@ -211,6 +212,10 @@ func (e engine) Poll(ctx context.Context, c installer.Cluster, _ installer.Ref) 
 		if !p.Hosts[len(p.Hosts)-1].Fit {
 			p.State = installer.Discovering
 		}
+	}
+	if e.givesUp > 0 && !e.begun.IsZero() && time.Since(e.begun) > 5*time.Minute {
+		e.begun = time.Time{}
+		e.givesUp--
 	}
 	if e.begun.IsZero() {
 		return p, nil
