@@ -132,15 +132,21 @@ func (j *journal) Describe(step string) {
 }
 
 // Remove implements [state.Journal]. The journal goes first: what a crash
-// leaves behind is then no cluster any more.
+// leaves behind is then no cluster any more. The directory is put aside before
+// it is emptied, for the next run may make a new one at any time.
 func (j *journal) Remove() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.dead = os.ErrClosed
-	err := errors.Join(os.Remove(j.path), os.RemoveAll(j.dir), j.file.Close(), j.lock.file.Close())
+	err := errors.Join(os.Remove(j.path), os.Rename(j.dir, trash(j.dir)), os.RemoveAll(trash(j.dir)), j.file.Close(), j.lock.file.Close())
 	// The directory of clusters goes with the last of them.
 	_ = os.Remove(filepath.Dir(j.dir))
 	return err
+}
+
+// trash is where the directory of a cluster is emptied.
+func trash(dir string) string {
+	return filepath.Join(filepath.Dir(dir), "."+filepath.Base(dir)+".removed")
 }
 
 // Close implements [state.Journal]. Closing twice, or after Remove, is no error.

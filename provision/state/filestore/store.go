@@ -81,12 +81,9 @@ type flock struct {
 }
 
 func (s *Store) acquire(path, cluster string, who state.Holder) (*flock, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("make state directory: %w", err)
-	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := openLock(path)
 	if err != nil {
-		return nil, fmt.Errorf("open lock: %w", err)
+		return nil, err
 	}
 	if err := s.flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		defer f.Close()
@@ -102,6 +99,23 @@ func (s *Store) acquire(path, cluster string, who state.Holder) (*flock, error) 
 	l := &flock{file: f, who: who}
 	l.describe("")
 	return l, nil
+}
+
+// openLock makes the lock and its directories, again when a `down` removes
+// them meanwhile.
+func openLock(path string) (f *os.File, err error) {
+	for range 100 {
+		if err = os.MkdirAll(filepath.Dir(path), 0o700); err == nil {
+			f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open lock: %w", err)
+	}
+	return f, nil
 }
 
 // current reports whether path still names f.
@@ -157,6 +171,9 @@ func (l *flock) describe(step string) {
 }
 
 func openJournal(dir string, lock *flock) (*journal, error) {
+	if err := os.RemoveAll(trash(dir)); err != nil {
+		return nil, fmt.Errorf("remove what is left of a removed cluster: %w", err)
+	}
 	path := filepath.Join(dir, journalName)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {

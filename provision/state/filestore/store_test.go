@@ -1,14 +1,11 @@
 package filestore
 
 import (
-	"bytes"
-	"errors"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 
 	"github.com/slipway-project/slipway/provision/state"
 	"github.com/slipway-project/slipway/provision/state/statetest"
@@ -46,41 +43,6 @@ func TestTornTail(t *testing.T) {
 		} else {
 			doc.Close()
 		}
-	}
-}
-
-func TestDamagedByteEndsTheJournal(t *testing.T) {
-	home := t.TempDir()
-	whole, ends := sample(t, home)
-	for _, at := range []int64{ends[1] + 1, ends[1] + 5, ends[1] + 9, ends[1] + 20} {
-		damaged := bytes.Clone(whole)
-		damaged[at] ^= 0x40
-		if doc, good := replay(damaged); doc.Seq != 2 || int64(good) != ends[1] {
-			t.Errorf("byte %d damaged: %d records in %d bytes, want 2 in %d", at, doc.Seq, good, ends[1])
-		}
-	}
-}
-
-// A write that fails leaves the old state, whole.
-func TestFullDisk(t *testing.T) {
-	for _, failure := range []error{unix.ENOSPC, unix.EIO} {
-		home := t.TempDir()
-		j := open(t, home)
-		add(t, j, state.Record{Kind: state.Created, Cluster: "c.lab.test", ID: "1"})
-		want := j.Document()
-		j.file = &full{file: j.file, room: 10, err: failure}
-		if err := j.Append(state.Record{Kind: state.Intent, Step: "x"}); !errors.Is(err, failure) {
-			t.Fatalf("append to a full disk: %v", err)
-		}
-		if err := j.Append(state.Record{Kind: state.Intent, Step: "y"}); !errors.Is(err, failure) {
-			t.Fatalf("append after a failed append: %v", err)
-		}
-		j.Close()
-		again := open(t, home)
-		if diff := cmp.Diff(want, again.Document()); diff != "" {
-			t.Errorf("%v: document (-want +got):\n%s", failure, diff)
-		}
-		again.Close()
 	}
 }
 
@@ -146,18 +108,6 @@ func BenchmarkAppend(b *testing.B) {
 	for b.Loop() {
 		add(b, j, state.Record{Kind: state.Intent, Step: "machine control-0"})
 	}
-}
-
-// full is a disk that has room for a few more bytes.
-type full struct {
-	file
-	room int
-	err  error
-}
-
-func (f *full) Write(p []byte) (int, error) {
-	n, _ := f.file.Write(p[:min(f.room, len(p))])
-	return n, f.err
 }
 
 // sample writes a journal and returns its bytes and where each record ends.
