@@ -5,6 +5,7 @@ package atomicfile
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -37,7 +38,13 @@ func Write(path string, data []byte, mode os.FileMode) error {
 // takes the place of the star.
 func pattern(path string, pid int) string { return fmt.Sprintf(".%s.%d.*", filepath.Base(path), pid) }
 
-func fill(f *os.File, data []byte, mode os.FileMode) error {
+type file interface {
+	io.WriteCloser
+	Chmod(os.FileMode) error
+	Sync() error
+}
+
+func fill(f file, data []byte, mode os.FileMode) error {
 	defer f.Close()
 	if err := f.Chmod(mode); err != nil {
 		return err

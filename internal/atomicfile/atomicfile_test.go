@@ -1,10 +1,13 @@
 package atomicfile
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -39,6 +42,46 @@ func TestWriteThatFailsLeavesTheOld(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"f"}, names(t, filepath.Dir(path))); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
+	}
+}
+
+// broken is a file on which one call fails.
+type broken struct {
+	*os.File
+	call  string
+	fault error
+}
+
+func (b *broken) fail(call string, err error) error {
+	if call == b.call {
+		return b.fault
+	}
+	return err
+}
+
+func (b *broken) Chmod(mode os.FileMode) error { return b.fail("chmod", b.File.Chmod(mode)) }
+func (b *broken) Sync() error                  { return b.fail("sync", b.File.Sync()) }
+func (b *broken) Close() error                 { return b.fail("close", b.File.Close()) }
+func (b *broken) Write(p []byte) (int, error) {
+	n, err := b.File.Write(p)
+	if b.call == "write" {
+		n = len(p) / 2
+	}
+	return n, b.fail("write", err)
+}
+
+// Whatever the disk refuses, the new content is not put in place.
+func TestEveryFaultIsTold(t *testing.T) {
+	for _, call := range []string{"chmod", "write", "sync", "close"} {
+		for _, fault := range []error{syscall.ENOSPC, syscall.EIO, syscall.EDQUOT, io.ErrShortWrite} {
+			f, err := os.Create(filepath.Join(t.TempDir(), "f"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := fill(&broken{f, call, fault}, []byte("text"), 0o600); !errors.Is(err, fault) {
+				t.Errorf("%s fails by %v, told is %v", call, fault, err)
+			}
+		}
 	}
 }
 
