@@ -91,12 +91,12 @@ func powered(t *testing.T, p *Provider, m provider.Machine) {
 }
 
 // supervised runs a supervisor inside of this process, an impatient one.
-func supervised(t *testing.T, p *Provider) {
+func supervised(t *testing.T, p *Provider, silence time.Duration) {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- Supervise(ctx, SuperviseOptions{Dir: p.dir, Owner: mark.Cluster, Log: t.Output(), Every: 200 * time.Millisecond, Silence: 2 * time.Second})
+		ended <- Supervise(ctx, SuperviseOptions{Dir: p.dir, Owner: mark.Cluster, Log: t.Output(), Every: 200 * time.Millisecond, Silence: silence})
 	}()
 	t.Cleanup(func() {
 		stop()
@@ -151,7 +151,7 @@ func onlyFound(t *testing.T, p *Provider) provider.Machine {
 func TestWhatRebootsIsStartedAgain(t *testing.T) {
 	needQEMU(t)
 	p := opened(t, directoryOf(t))
-	supervised(t, p)
+	supervised(t, p, 0)
 	m := made(t, p, 0, reboots)
 	powered(t, p, m)
 	until(t, "three boots", func() bool { return strings.Count(console(t, p, m), line) >= 3 })
@@ -179,7 +179,7 @@ func TestEndsOfMachines(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := opened(t, directoryOf(t))
-			supervised(t, p)
+			supervised(t, p, 0)
 			m := made(t, p, 0, c.end)
 			powered(t, p, m)
 			until(t, "the guest runs", func() bool { return strings.Contains(console(t, p, m), line) })
@@ -196,7 +196,7 @@ func TestEndsOfMachines(t *testing.T) {
 func TestWhatHangsIsPowerCycledOnce(t *testing.T) {
 	needQEMU(t)
 	p := opened(t, directoryOf(t))
-	supervised(t, p)
+	supervised(t, p, 2*time.Second)
 	m := made(t, p, 0, halts)
 	powered(t, p, m)
 	before := guestOf(t, p, m)
@@ -363,7 +363,7 @@ func TestOneSupervisorOnly(t *testing.T) {
 	if err := os.MkdirAll(p.machines(), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	supervised(t, p)
+	supervised(t, p, 0)
 	err := Supervise(within(t), SuperviseOptions{Dir: p.dir, Owner: mark.Cluster})
 	if err == nil || !strings.HasPrefix(err.Error(), "machines of mycluster.lab.test have a supervisor already") {
 		t.Errorf("the second: %v", err)

@@ -2,6 +2,7 @@ package qemu
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"net"
@@ -146,7 +147,7 @@ func on(at netip.Addr, addrs []netip.AddrPort) (all []provider.Published) {
 	for _, inside := range addrs {
 		host := netip.AddrPortFrom(at, inside.Port())
 		err := free(host)
-		if os.IsPermission(err) {
+		if errors.Is(err, os.ErrPermission) {
 			host = netip.AddrPortFrom(at, unprivileged+inside.Port())
 			err = free(host)
 		}
