@@ -14,8 +14,12 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4/server4"
 )
 
-// probeFor is how long offers are waited for.
-const probeFor = 3 * time.Second
+// A question is asked three times, for a link that just came up may lose the
+// first, and each time offers are waited for.
+const (
+	probeTimes = 3
+	probeFor   = time.Second
+)
 
 // Probe asks, as a machine nobody has heard of, for an address on the link,
 // and returns the first server that offers one: zero when nobody does within
@@ -26,23 +30,33 @@ func Probe(ctx context.Context, link string, own netip.Addr) (netip.Addr, error)
 		return netip.Addr{}, fmt.Errorf("look for DHCP servers on %s: %w", link, err)
 	}
 	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	question, err := stranger()
-	if err == nil {
-		_, err = conn.WriteTo(question.ToBytes(), &net.UDPAddr{IP: net.IPv4bcast, Port: dhcpv4.ServerPort})
+	for i := 0; err == nil && i < probeTimes; i++ {
+		var server netip.Addr
+		if server, err = ask(conn, question, own); server.IsValid() {
+			return server, nil
+		}
 	}
-	if err == nil {
-		err = conn.SetReadDeadline(time.Now().Add(probeFor))
-	}
-	if err != nil {
-		return netip.Addr{}, fmt.Errorf("look for DHCP servers on %s: %w", link, err)
-	}
-	server, err := offer(conn, question.TransactionID, own)
 	if ctx.Err() != nil {
 		return netip.Addr{}, context.Cause(ctx)
 	}
-	return server, err
+	if err != nil {
+		err = fmt.Errorf("look for DHCP servers on %s: %w", link, err)
+	}
+	return netip.Addr{}, err
+}
+
+// ask puts the question once and returns who makes an offer, if anybody does.
+func ask(conn net.PacketConn, question *dhcpv4.DHCPv4, own netip.Addr) (netip.Addr, error) {
+	if _, err := conn.WriteTo(question.ToBytes(), &net.UDPAddr{IP: net.IPv4bcast, Port: dhcpv4.ServerPort}); err != nil {
+		return netip.Addr{}, err
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(probeFor)); err != nil {
+		return netip.Addr{}, err
+	}
+	return offer(conn, question.TransactionID, own)
 }
 
 // stranger is the question of a machine with a random, locally administered
@@ -63,7 +77,7 @@ func offer(conn net.PacketConn, id dhcpv4.TransactionID, own netip.Addr) (netip.
 			return netip.Addr{}, nil
 		}
 		if err != nil {
-			return netip.Addr{}, fmt.Errorf("look for DHCP servers: %w", err)
+			return netip.Addr{}, err
 		}
 		m, err := dhcpv4.FromBytes(buffer[:n])
 		if err != nil || m.TransactionID != id || m.MessageType() != dhcpv4.MessageTypeOffer {

@@ -70,8 +70,8 @@ func link(t *testing.T, mac MAC) *netlab.Port {
 	return machine
 }
 
-// ask is the machine's way to an address.
-func ask(t *testing.T, machine *netlab.Port, mac MAC) (*nclient4.Lease, error) {
+// lease is the machine's way to an address.
+func lease(t *testing.T, machine *netlab.Port, mac MAC) (*nclient4.Lease, error) {
 	t.Helper()
 	conn, err := machine.Broadcast(nclient4.ClientPort)
 	must(t, err)
@@ -100,10 +100,10 @@ func TestMachineGetsItsAddress(t *testing.T) {
 	}
 	machine := link(t, ours)
 	notices := serve(t, config())
-	lease, err := ask(t, machine, ours)
+	got, err := lease(t, machine, ours)
 	must(t, err)
-	if got := lease.ACK.YourIPAddr.String(); got != "192.0.2.201" {
-		t.Errorf("it got %s", got)
+	if at := got.ACK.YourIPAddr.String(); at != "192.0.2.201" {
+		t.Errorf("it got %s", at)
 	}
 	want := Notice{Granted, "control-0", at("192.0.2.201")}
 	if diff := cmp.Diff(want, <-notices, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
@@ -117,8 +117,8 @@ func TestStrangerGetsNone(t *testing.T) {
 	}
 	machine := link(t, theirs)
 	serve(t, config())
-	if lease, err := ask(t, machine, theirs); !errors.Is(err, nclient4.ErrNoResponse) {
-		t.Errorf("it got %v, %v", lease, err)
+	if got, err := lease(t, machine, theirs); !errors.Is(err, nclient4.ErrNoResponse) {
+		t.Errorf("it got %v, %v", got, err)
 	}
 }
 

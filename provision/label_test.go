@@ -145,7 +145,7 @@ func TestCheckTrustsTheClustersIngress(t *testing.T) {
 		_ = json.NewEncoder(w).Encode(map[string]any{"data": map[string]string{"ca-bundle.crt": string(ca)}})
 	})
 	s.cluster.Services.DNS.Server = nameserver(t, "console.apps.c.lab.test.")
-	s.cluster.Checks = []spec.Check{{Label: "console", Status: 200, Within: 300 * time.Millisecond,
+	s.cluster.Checks = []spec.Check{{Label: "console", Status: 200, Within: 4 * time.Second,
 		Get: fmt.Sprintf("https://console.apps.c.lab.test:%d/", console.Listener.Addr().(*net.TCPAddr).Port)}}
 	err := s.graph(s.checks(nil)).Run(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "certificate signed by unknown authority") {
