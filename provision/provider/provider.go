@@ -89,6 +89,8 @@ type Request struct {
 	Addresses  map[string][]netip.Addr // of the machines, by full name
 	Image      string                  // file name of the boot image, "" when there is none yet
 	ImageBytes int64                   // 0: not known yet
+	Cloud      bool                    // one of the machines is still to be made by [CloudImager]
+	CloudBytes int64                   // of its disk image; 0: not known yet
 }
 
 // Provider is the core that each kind of machine has. Methods are safe for

@@ -74,6 +74,12 @@ var endpoints = []*endpoint{
 	{get, vm + "/agent/network-get-interfaces", mayAskAgent, vmParams, getAgentInterfaces, false},
 }
 
+// until82 are parameters as they were before release 8.2, which brought the
+// content of images to import (libpve-storage-perl 8.1.1).
+var until82 = map[string]schema{
+	"GET " + store + "/content": {"content": text.opt().of(slices.DeleteFunc(slices.Clone(contentTypes), func(kind string) bool { return kind == "import" })...)},
+}
+
 // until84 are parameters as they were before release 8.4, which takes uploads
 // of disk images (libpve-storage-perl 8.3.6).
 var until84 = map[string]schema{
@@ -92,6 +98,9 @@ func (e *endpoint) schema(r release) schema {
 	at := e.method + " " + e.path
 	if newer := since9[at]; newer != nil && !r.before(9, 0) {
 		return merge(e.params, newer)
+	}
+	if older := until82[at]; older != nil && r.before(8, 2) {
+		return merge(e.params, older)
 	}
 	if older := until84[at]; older != nil && r.before(8, 4) {
 		return merge(e.params, older)

@@ -28,6 +28,7 @@ type survey struct {
 	bridges  map[string][]pveBridge  // by node
 	guests   []guest
 	rights   rights
+	release  string          // 8.4.1
 	here     map[string]bool // full names of wanted machines that are there already
 	problems []provider.Problem
 }
@@ -59,6 +60,7 @@ func (p *Provider) Check(ctx context.Context, want provider.Request) []provider.
 		return s.problems
 	}
 	p.checkClock(s)
+	p.checkCloud(s)
 	p.checkStorages(s)
 	p.checkBridges(ctx, s)
 	p.checkRights(s)
@@ -69,10 +71,8 @@ func (p *Provider) Check(ctx context.Context, want provider.Request) []provider.
 
 // checkVersion makes the first call: address, trust and token are proven by it.
 func (p *Provider) checkVersion(ctx context.Context, s *survey) bool {
-	var version struct {
-		Version text `json:"version"` // 8.4.1
-	}
-	err := p.api.get(ctx, "/version", &version)
+	var err error
+	s.release, err = p.release(ctx)
 	if err == nil {
 		s.token, err = p.token()
 	}
@@ -80,13 +80,21 @@ func (p *Provider) checkVersion(ctx context.Context, s *survey) bool {
 		p.unanswered(s, err)
 		return false
 	}
-	major, _, _ := strings.Cut(string(version.Version), ".")
+	major, _, _ := strings.Cut(s.release, ".")
 	n, err := strconv.Atoi(major)
 	if err != nil || n < oldest {
-		s.fatal(fmt.Sprintf("upgrade it to Proxmox VE %d or later", oldest), "%s runs Proxmox VE %s", p.api.host, version.Version)
+		s.fatal(fmt.Sprintf("upgrade it to Proxmox VE %d or later", oldest), "%s runs Proxmox VE %s", p.api.host, s.release)
 		return false
 	}
 	return true
+}
+
+func (p *Provider) release(ctx context.Context) (string, error) {
+	var version struct {
+		Version text `json:"version"`
+	}
+	err := p.api.get(ctx, "/version", &version)
+	return string(version.Version), err
 }
 
 // tolerable is how far a hypervisor's clock may be off: its machines begin

@@ -20,6 +20,10 @@ func (p *Provider) Ensure(ctx context.Context, m provider.Machine) (provider.Mac
 	if err != nil {
 		return m, err
 	}
+	return p.ensure(ctx, m, params)
+}
+
+func (p *Provider) ensure(ctx context.Context, m provider.Machine, params map[string]any) (provider.Machine, error) {
 	for try := 1; ; try++ {
 		got, err := p.makeOrAdopt(ctx, m, params)
 		if err == nil {
@@ -66,9 +70,12 @@ func (p *Provider) create(ctx context.Context, m provider.Machine, params map[st
 	}
 	v, err := p.lookAfterCreation(ctx, m)
 	if errors.Is(err, errGone) {
-		err = provider.ErrTaken // by a guest that the token may not see
+		return v, provider.ErrTaken // by a guest that the token may not see
 	}
-	return v, err
+	if err != nil {
+		return v, err
+	}
+	return v, p.tag(ctx, v, m.Tags)
 }
 
 // created reads what has been made, for the task may have ended well and the

@@ -38,9 +38,24 @@ type volume struct {
 	Size number `json:"size"`  // bytes
 }
 
-func (p *Provider) volumes(ctx context.Context, node string) ([]volume, error) {
+// A shelf is where a storage keeps images of a kind.
+type shelf struct{ storage, content string }
+
+func (s shelf) ref(name string) string { return s.storage + ":" + s.content + "/" + name }
+
+// shelfOf is where the image ref lies.
+func (p *Provider) shelfOf(ref string) shelf {
+	if strings.HasPrefix(ref, p.diskShelf().ref("")) {
+		return p.diskShelf()
+	}
+	return p.bootShelf()
+}
+
+func (p *Provider) bootShelf() shelf { return shelf{p.cfg.Storage.ISO, "iso"} }
+
+func (p *Provider) volumes(ctx context.Context, node string, at shelf) ([]volume, error) {
 	var all []volume
-	err := p.api.get(ctx, "/nodes/"+node+"/storage/"+p.cfg.Storage.ISO+"/content?content=iso", &all)
+	err := p.api.get(ctx, "/nodes/"+node+"/storage/"+at.storage+"/content?content="+at.content, &all)
 	return all, err
 }
 
@@ -54,11 +69,15 @@ func (p *Provider) Put(ctx context.Context, img provider.Image, places []string,
 	if !imageName.MatchString(img.Name) {
 		return "", fmt.Errorf("store image %q: its name is not one that Proxmox VE keeps", img.Name)
 	}
+	return p.put(ctx, p.bootShelf(), img, places, progress)
+}
+
+func (p *Provider) put(ctx context.Context, at shelf, img provider.Image, places []string, progress func(sent int64)) (string, error) {
 	targets, err := p.targets(ctx, places)
 	if err != nil {
 		return "", fmt.Errorf("store image %s: %w", img.Name, err)
 	}
-	ref := p.cfg.Storage.ISO + ":iso/" + img.Name
+	ref := at.ref(img.Name)
 	count := averaged(len(targets), progress)
 	missing, err := p.lacking(ctx, targets, ref, img.Size)
 	if err != nil {
@@ -140,7 +159,7 @@ func (p *Provider) targets(ctx context.Context, places []string) ([]string, erro
 func (p *Provider) putOn(ctx context.Context, node, ref string, img provider.Image, count func(int64)) error {
 	via := p.direct(ctx, node)
 	err := p.api.surely(ctx, node+" images", func() error {
-		handle, err := via.upload(ctx, node, p.cfg.Storage.ISO, img, count)
+		handle, err := via.upload(ctx, node, p.shelfOf(ref), img, count)
 		if err != nil {
 			via = p.api // the endpoint's turn
 			return err
@@ -160,7 +179,7 @@ func (p *Provider) putOn(ctx context.Context, node, ref string, img provider.Ima
 // stored reports whether ref is there in full. PVE keeps no checksums: the
 // digest is in the name.
 func (p *Provider) stored(ctx context.Context, node, ref string, size int64) (bool, error) {
-	all, err := p.volumes(ctx, node)
+	all, err := p.volumes(ctx, node, p.shelfOf(ref))
 	return slices.ContainsFunc(all, func(v volume) bool {
 		return string(v.ID) == ref && int64(v.Size) == size
 	}), err
@@ -226,19 +245,23 @@ func (p *Provider) mayNotDrop(node, ref string) string {
 }
 
 func (p *Provider) lists(ctx context.Context, node, ref string) (bool, error) {
-	all, err := p.volumes(ctx, node)
+	all, err := p.volumes(ctx, node, p.shelfOf(ref))
 	return slices.ContainsFunc(all, func(v volume) bool { return string(v.ID) == ref }), err
 }
 
-// Images lists the images that owner's cluster has on any node, sorted.
+// Images lists the boot images that owner's cluster has on any node, sorted.
 func (p *Provider) Images(ctx context.Context, owner provider.Mark) ([]string, error) {
+	return p.imagesOf(ctx, owner, p.bootShelf())
+}
+
+func (p *Provider) imagesOf(ctx context.Context, owner provider.Mark, at shelf) ([]string, error) {
 	nodes, err := p.placeable(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list images of %s: %w", owner.Cluster, err)
 	}
 	var refs []string
 	for _, node := range nodes {
-		all, err := p.volumes(ctx, string(node.Name))
+		all, err := p.volumes(ctx, string(node.Name), at)
 		if err != nil {
 			return nil, fmt.Errorf("list images of %s: %w", owner.Cluster, err)
 		}
@@ -252,12 +275,12 @@ func (p *Provider) Images(ctx context.Context, owner provider.Mark) ([]string, e
 	return slices.Compact(refs), nil
 }
 
-var imageDigest = regexp.MustCompile(`^[0-9a-f]{12}\.iso$`)
+var imageDigest = regexp.MustCompile(`^[0-9a-f]{12}\.(iso|qcow2|raw)$`)
 
 // imageOf tells the images of a cluster from those of another whose name
 // begins alike.
 func imageOf(ref, cluster string) bool {
-	_, name, _ := strings.Cut(ref, ":iso/")
+	_, name, _ := strings.Cut(ref, "/")
 	rest, ok := strings.CutPrefix(name, "slipway-"+cluster+"-")
 	return ok && imageDigest.MatchString(rest)
 }

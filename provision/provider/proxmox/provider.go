@@ -48,6 +48,7 @@ var (
 	_ provider.Powerer       = (*Provider)(nil)
 	_ provider.MediaInserter = (*Provider)(nil)
 	_ provider.ImageStore    = (*Provider)(nil)
+	_ provider.CloudImager   = (*Provider)(nil)
 )
 
 // Open returns a Provider for cfg. Nobody is contacted, and the token is not

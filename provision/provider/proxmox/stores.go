@@ -9,7 +9,7 @@ import (
 // holds says what a type of storage can keep at all, for types whose storages
 // cannot be told to take everything (PVE::Storage::*Plugin, plugindata).
 var holds = map[text][]string{
-	"cephfs": {"iso"}, "pbs": nil, "esxi": nil,
+	"cephfs": {"iso", "import"}, "pbs": nil, "esxi": nil,
 	"lvm": {"images"}, "lvmthin": {"images"}, "zfspool": {"images"}, "rbd": {"images"}, "zfs": {"images"}, "iscsi": {"images"}, "iscsidirect": {"images"},
 }
 
@@ -31,6 +31,7 @@ type purpose struct{ content, things, key string }
 var (
 	forDisks  = purpose{"images", "disks", "disk"}
 	forImages = purpose{"iso", "ISO images", "iso"}
+	forCloud  = purpose{"import", "disk images to import", "iso"}
 )
 
 // checkStorages looks for both storages on each node.
@@ -39,6 +40,9 @@ func (p *Provider) checkStorages(s *survey) {
 		s.checkStorage(string(node.Name), p.cfg.Storage.Disk, forDisks)
 		s.checkStorage(string(node.Name), p.cfg.Storage.ISO, forImages)
 		s.checkFormat(string(node.Name), p.cfg.Storage)
+		if s.want.Cloud {
+			s.checkStorage(string(node.Name), p.cfg.Storage.ISO, forCloud)
+		}
 	}
 	s.checkShared(p.cfg.Storage.ISO)
 }

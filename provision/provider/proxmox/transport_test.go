@@ -397,7 +397,7 @@ func TestUploadInConstantMemory(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	img := provider.Image{Name: "slipway-a-0.iso", Path: path, Size: size, SHA256: strings.Repeat("0", 64)}
-	handle, err := c.upload(t.Context(), "pve1", "local", img, func(int64) {})
+	handle, err := c.upload(t.Context(), "pve1", shelf{"local", "iso"}, img, func(int64) {})
 	runtime.ReadMemStats(&after)
 	if err != nil || handle != someUPID || got < size {
 		t.Errorf("%d bytes arrived, handle %q, error %v", got, handle, err)

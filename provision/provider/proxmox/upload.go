@@ -25,7 +25,7 @@ const stall = 5 * time.Minute
 // The order of the fields is law: a checksum after the file is ignored and
 // added to the stored image, one before its algorithm hangs the connection,
 // and chunked requests are refused (501), so the length is computed first.
-func (c *client) upload(ctx context.Context, node, storage string, img provider.Image, count func(int64)) (handle string, err error) {
+func (c *client) upload(ctx context.Context, node string, at shelf, img provider.Image, count func(int64)) (handle string, err error) {
 	file, err := os.Open(img.Path)
 	if err != nil {
 		return "", err
@@ -36,10 +36,10 @@ func (c *client) upload(ctx context.Context, node, storage string, img provider.
 	}
 	ctx, watch := watchStall(ctx, c.pace.Budget(stall))
 	defer watch.stop()
-	path := "/nodes/" + node + "/storage/" + storage + "/upload"
+	path := "/nodes/" + node + "/storage/" + at.storage + "/upload"
 	counted := &countingReader{from: file, count: func(n int64) { watch.moved(); count(n) }}
 	err = c.call(ctx, http.MethodPost, path, func(ctx context.Context) error {
-		req, err := uploadRequest(ctx, c.base+path, img, counted)
+		req, err := uploadRequest(ctx, c.base+path, at.content, img, counted)
 		if err != nil {
 			return err
 		}
@@ -50,9 +50,9 @@ func (c *client) upload(ctx context.Context, node, storage string, img provider.
 	return handle, err
 }
 
-func uploadRequest(ctx context.Context, target string, img provider.Image, file io.Reader) (*http.Request, error) {
+func uploadRequest(ctx context.Context, target, content string, img provider.Image, file io.Reader) (*http.Request, error) {
 	boundary := "slipway-" + rand.Text()
-	head := formField(boundary, "content", "iso") +
+	head := formField(boundary, "content", content) +
 		formField(boundary, "checksum-algorithm", "sha256") +
 		formField(boundary, "checksum", strings.ToLower(img.SHA256)) +
 		fileField(boundary, img.Name)

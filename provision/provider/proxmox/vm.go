@@ -207,7 +207,7 @@ func (v vm) diskGiB(slot string) int {
 func (v vm) disks() []int {
 	var all []int
 	for i := range maxDisks {
-		if _, ok := v.config[slotOf(i)]; ok {
+		if line, ok := v.config[slotOf(i)]; ok && properties(line)["media"] != "cdrom" {
 			all = append(all, v.diskGiB(slotOf(i)))
 		}
 	}
