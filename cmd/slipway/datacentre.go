@@ -50,7 +50,6 @@ func newDatacentre(a *app, dir string, speed pace.Pace, specs []reading) (*datac
 		}
 	}
 	d.replace("state directory", filepath.Join(dir, "home"))
-	d.replace("pace", fmt.Sprintf("%v: simulated hardware is that much faster, and so is our polling", float64(speed)))
 	return d, nil
 }
 

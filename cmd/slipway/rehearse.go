@@ -30,6 +30,8 @@ type rehearseFlags struct {
 	speed  float64
 	faults []string
 	keep   bool
+
+	machines machineFlags
 }
 
 func (o rehearseFlags) check() error {
@@ -41,7 +43,7 @@ func (o rehearseFlags) check() error {
 			return hint.With(err, "the faults are listed in docs/providers/proxmox-simulated.md#faults")
 		}
 	}
-	return nil
+	return o.machines.check()
 }
 
 func newRehearse(a *app) *cobra.Command {
@@ -63,6 +65,7 @@ of yours is contacted and no secret of yours is read.`,
 	cmd.Flags().BoolVar(&o.keep, "keep", false, "keep the cluster and its world until Ctrl-C")
 	cmd.PersistentFlags().Float64Var(&o.speed, "speed", defaultSpeed, "simulated hardware is `N` times faster than real")
 	cmd.PersistentFlags().StringArrayVar(&o.faults, "fault", nil, "let something go wrong: `NAME[,KEY=VALUE...]`, such as lost-reply,times=3")
+	o.machines.register(cmd.PersistentFlags())
 	cmd.AddCommand(newWorld(a, &o), newInside(a))
 	return cmd
 }

@@ -118,6 +118,9 @@ func (w *world) open(ctx context.Context, dir string, o rehearseFlags, specs []r
 	if w.datacentre, err = newDatacentre(w.app, dir, pace.Pace(o.speed), specs); err != nil {
 		return err
 	}
+	if err := o.machines.prepare(ctx, w.exe, w.datacentre); err != nil {
+		return err
+	}
 	w.config.Faults = o.faults
 	w.process, err = rehearsal.Start(ctx, w.config, []string{w.exe, "rehearse", "inside"})
 	if err != nil {
