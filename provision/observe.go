@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/slipway-project/slipway/provision/kube"
 	"github.com/slipway-project/slipway/provision/plan"
 	"github.com/slipway-project/slipway/provision/provider"
 	"github.com/slipway-project/slipway/provision/services"
@@ -29,8 +30,10 @@ func (p *Project) observe(ctx context.Context, doc state.Document, found map[str
 	if err != nil {
 		return plan.Observed{}, err
 	}
+	report, err := p.ask(ctx)
+	joined := err == nil && report.Joined()
 	observed := plan.Observed{Machines: sorted(found), Recorded: map[string]bool{}, Made: map[string]bool{}, Learned: doc.Learned,
-		Registered: len(refs) > 0, Image: len(images) > 0, Services: served, Installed: p.joined(ctx), Ready: !doc.Ready.IsZero()}
+		Registered: len(refs) > 0, Image: len(images) > 0, Services: served, Installed: joined, Release: report.Version, Ready: !doc.Ready.IsZero()}
 	for node := range doc.Machines {
 		observed.Recorded[node] = true
 		if wasMade(doc, node) {
@@ -51,11 +54,16 @@ func wasMade(doc state.Document, node string) bool {
 	return made.Kind != state.Undone && (made.Kind == state.Done || booted.Kind != "" || !doc.Ready.IsZero())
 }
 
-// joined asks the cluster itself, when there is a kubeconfig to ask it with.
-func (p *Project) joined(ctx context.Context) bool {
+// ask asks the cluster itself, when there is a kubeconfig to ask it with.
+func (p *Project) ask(ctx context.Context) (kube.Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, askAPI)
 	defer cancel()
-	report, err := p.joinReport(ctx)
+	return p.joinReport(ctx)
+}
+
+// joined reports whether the cluster says that it is whole.
+func (p *Project) joined(ctx context.Context) bool {
+	report, err := p.ask(ctx)
 	return err == nil && report.Joined()
 }
 

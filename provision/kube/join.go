@@ -21,6 +21,7 @@ type Report struct {
 	Operators []Operator
 	Pending   []Request
 	Console   string
+	Version   string // release that the cluster runs or is on its way to; "": not known
 	// Wrong says what still stands against calling the cluster whole, in the
 	// order a person would ask; empty when it is.
 	Wrong []string
@@ -56,13 +57,14 @@ func (c *Client) lookOperators(ctx context.Context, r *Report) error {
 	if err != nil {
 		return err
 	}
+	r.Version = version.Release
 	if r.Operators, err = c.Operators(ctx); err != nil {
 		return err
 	}
 	if len(r.Operators) == 0 {
 		r.Wrong = append(r.Wrong, "no cluster operator has reported")
 	}
-	for _, o := range append([]Operator{version}, r.Operators...) {
+	for _, o := range append([]Operator{version.Operator}, r.Operators...) {
 		if text := o.wrong(); text != "" {
 			r.Wrong = append(r.Wrong, text)
 		}

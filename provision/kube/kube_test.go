@@ -92,6 +92,17 @@ func TestLook(t *testing.T) {
 	}
 }
 
+func TestLookTellsTheRelease(t *testing.T) {
+	answers := whole()
+	for status, want := range map[string]string{`"desired":{"version":"4.20.3"},`: "4.20.3", "": ""} {
+		answers[versionPath] = `{"metadata":{"name":"version"},"status":{` + status + `"conditions":[{"type":"Available","status":"True"}]}}`
+		report, err := serve(t, answers).Look(t.Context(), nil)
+		if err != nil || report.Version != want {
+			t.Errorf("release %q, %v; want %q", report.Version, err, want)
+		}
+	}
+}
+
 func TestConsoleIsToldOnceAdmitted(t *testing.T) {
 	answers := whole()
 	c := serve(t, answers)

@@ -29,6 +29,13 @@ type Operator struct {
 	Message     string // of the condition that is wrong
 }
 
+// A ClusterVersion is the cluster version, which has conditions as cluster
+// operators do.
+type ClusterVersion struct {
+	Operator
+	Release string // that it runs or is on its way to, such as 4.20.3; "": not known
+}
+
 // A Request is a certificate signing request that nobody has decided on.
 type Request struct {
 	Name, Signer, User string
@@ -62,7 +69,10 @@ type rawNode struct {
 
 type rawOperator struct {
 	Metadata meta
-	Status   struct{ Conditions conditions }
+	Status   struct {
+		Conditions conditions
+		Desired    struct{ Version string } // of the cluster version alone
+	}
 }
 
 type rawRequest struct {
@@ -142,18 +152,18 @@ func (c *Client) Pending(ctx context.Context) ([]Request, error) {
 	return pending, err
 }
 
-// Version reads the cluster version: whether it is Available and done
-// (GET /apis/config.openshift.io/v1/clusterversions/version).
-func (c *Client) Version(ctx context.Context) (Operator, error) {
+// Version reads the cluster version: its release, and whether it is Available
+// and done (GET /apis/config.openshift.io/v1/clusterversions/version).
+func (c *Client) Version(ctx context.Context) (ClusterVersion, error) {
 	raw, ok, err := object[rawOperator](ctx, c, "/apis/config.openshift.io/v1/clusterversions/version")
 	if err != nil || !ok {
-		return Operator{Name: "version", Message: "the cluster version operator has not reported"}, err
+		return ClusterVersion{Operator: Operator{Name: "version", Message: "the cluster version operator has not reported"}}, err
 	}
-	o := raw.operator()
+	v := ClusterVersion{raw.operator(), raw.Status.Desired.Version}
 	if failing := raw.Status.Conditions.get("Failing"); failing.Status == "True" {
-		o.Degraded, o.Message = true, failing.Message
+		v.Degraded, v.Message = true, failing.Message
 	}
-	return o, nil
+	return v, nil
 }
 
 // Console returns the console's URL, "" while its route is not admitted

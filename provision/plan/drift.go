@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/slipway-project/slipway/provision/provider"
 	"github.com/slipway-project/slipway/provision/services"
@@ -62,6 +63,31 @@ func (o Observed) resize(m provider.Machine) Drift {
 
 func repaired(all []Drift) bool {
 	return slices.ContainsFunc(all, func(d Drift) bool { return d.Repairs })
+}
+
+// install plans for the cluster itself, whose release `up` does not change.
+func (o Observed) install(c spec.Cluster) Change {
+	done := ensure(o.Installed, Change{Kind: Cluster, Name: c.FullName(), Detail: title(c)})
+	product, want, _ := strings.Cut(c.Release, "-")
+	if o.Installed && o.Release != "" && !isOf(o.Release, want) {
+		done.Drift = []Drift{{What: fmt.Sprintf("release is %s, the spec says %s", o.Release, c.Release),
+			Why: fmt.Sprintf("`up` upgrades no cluster: use `oc adm upgrade`, or write release = %q", product+"-"+sameLength(o.Release, want))}}
+	}
+	return done
+}
+
+// isOf reports whether release is version, or one of the minor that it is.
+func isOf(release, version string) bool {
+	rest, ok := strings.CutPrefix(release, version)
+	return ok && (rest == "" || rest[0] == '.' || rest[0] == '-')
+}
+
+// sameLength is the part of release that is as exact as version is.
+func sameLength(release, version string) string {
+	if parts := strings.Split(release, "."); strings.Count(version, ".") == 1 && len(parts) > 2 {
+		return parts[0] + "." + parts[1]
+	}
+	return release
 }
 
 // serve plans for the services. They follow their document without a restart.

@@ -62,6 +62,7 @@ type Observed struct {
 	Registered bool                  // the installer's objects exist
 	Image      bool                  // the boot image is stored
 	Installed  bool                  // all planned nodes were seen Ready
+	Release    string                // that the cluster runs, such as 4.20.3; "": not known
 	Ready      bool                  // they were so once, as our state knows
 }
 
@@ -118,7 +119,7 @@ func Make(c spec.Cluster, served services.Document, o Observed) Plan {
 		p.add(ensure(o.Image, Change{Kind: Image, Name: c.FullName(), Detail: "discovery ISO"}))
 	}
 	p.machines(c, o)
-	p.add(ensure(o.Installed, Change{Kind: Cluster, Name: c.FullName(), Detail: title(c)}))
+	p.add(o.install(c))
 	return p
 }
 

@@ -102,6 +102,40 @@ func TestSummary(t *testing.T) {
 	}
 }
 
+// A cluster runs the release of the spec, another one of its minor if the spec
+// names no patch, or one that nobody here makes of it.
+func TestReleaseDrift(t *testing.T) {
+	for _, tt := range []struct{ spec, runs, write string }{
+		{"okd-4.20", "4.20.0-okd-scos.3", ""},
+		{"ocp-4.20", "4.20.13", ""},
+		{"ocp-4.20.3", "4.20.3", ""},
+		{"ocp-4.20", "", ""},
+		{"ocp-4.2", "4.20.3", "ocp-4.20"},
+		{"ocp-4.20", "4.21.0-rc.1", "ocp-4.21"},
+		{"ocp-4.20.3", "4.20.13", "ocp-4.20.13"},
+		{"ocp-4.20.1", "4.20.13", "ocp-4.20.13"},
+		{"okd-4.20.0-okd-scos.3", "4.20.0-okd-scos.30", "okd-4.20.0-okd-scos.30"},
+	} {
+		c := cluster(3, 0)
+		c.Release = tt.spec
+		o := whole(c)
+		o.Release = tt.runs
+		done := Make(c, served(c), o).Changes
+		got := done[len(done)-1]
+		var want []Drift
+		if tt.write != "" {
+			want = []Drift{{What: "release is " + tt.runs + ", the spec says " + tt.spec, Why: "`up` upgrades no cluster: use `oc adm upgrade`, or write release = \"" + tt.write + "\""}}
+		}
+		if diff := cmp.Diff(want, got.Drift); diff != "" || got.Kind != Cluster || got.Action != Keep {
+			t.Errorf("%s, running %q: %s of the %s (-want +got):\n%s", tt.spec, tt.runs, got.Action, got.Kind, diff)
+		}
+		o.Installed = false
+		if built := Make(c, served(c), o).Changes; built[len(built)-1].Drift != nil {
+			t.Errorf("%s, running %q and not whole: %+v", tt.spec, tt.runs, built[len(built)-1].Drift)
+		}
+	}
+}
+
 func TestPlanSurvivesJSON(t *testing.T) {
 	c := cluster(3, 2)
 	for name, o := range map[string]Observed{"half": half(c), "drifted": drifted(c), "strange": strange(c)} {

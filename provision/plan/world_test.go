@@ -117,6 +117,7 @@ func drifted(c spec.Cluster) Observed {
 	records := &o.Served.DNS.Zones[0].Records
 	(*records)[0].Data = "10.0.0.211"
 	o.Served.Balancer.Frontends[0].Members = o.Served.Balancer.Frontends[0].Members[:2]
+	o.Release = "4.19.11"
 	return o
 }
 
