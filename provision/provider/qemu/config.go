@@ -99,6 +99,8 @@ func (r rawConfig) network(cfg *Config) *hcl.Diagnostic {
 	case NetworkBridge:
 	case networkUser:
 		return wrong(r.NetworkRange, "Network is not offered", "In QEMU's user network no machine reaches another, and nothing here reaches a machine by its address. Write bridge.")
+	case NetworkPrivate:
+		return wrong(r.NetworkRange, "Network is not offered", "A private network can be made, but slipway does not run its services inside of one yet. Write bridge.")
 	default:
 		return wrong(r.NetworkRange, "Invalid network", "%q is not a kind of network. Write bridge: machines are on the bridge of this host that their network block names.", r.Network)
 	}

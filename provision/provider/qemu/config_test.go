@@ -59,6 +59,17 @@ func TestDecodeProblems(t *testing.T) {
 	}
 }
 
+func TestNetworksThatAreNotOffered(t *testing.T) {
+	for network, want := range map[string]string{
+		"user":    `specs/lab.hcl:1,11-17: Network is not offered; In QEMU's user network no machine reaches another, and nothing here reaches a machine by its address. Write bridge.`,
+		"private": `specs/lab.hcl:1,11-20: Network is not offered; A private network can be made, but slipway does not run its services inside of one yet. Write bridge.`,
+	} {
+		if _, diags := decode(t, `network = "`+network+`"`); diags.Error() != want {
+			t.Errorf("%v\nwant %s", diags, want)
+		}
+	}
+}
+
 func TestDirectory(t *testing.T) {
 	for _, c := range []struct {
 		name string

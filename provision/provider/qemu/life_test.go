@@ -388,3 +388,30 @@ func TestAPidFileIsNotBelieved(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestUEFIMachinesHaveVariablesOfTheirOwn(t *testing.T) {
+	needQEMU(t)
+	_, template, err := qemu.FindUEFI()
+	if err != nil {
+		t.Skip("needs firmware: ", err)
+	}
+	p := opened(t, directoryOf(t))
+	p.cfg.UEFI = true
+	m := made(t, p, 0, halts)
+	powered(t, p, m)
+	until(t, "the firmware has written its variables", func() bool { return !equalFiles(t, template, p.machineDir(m.ID)+"/vars.fd") })
+	private(t, p.dir)
+	if err := p.Release(within(t), m); err != nil {
+		t.Error(err)
+	}
+}
+
+func equalFiles(t *testing.T, a, b string) bool {
+	t.Helper()
+	first, err := os.ReadFile(a)
+	second, more := os.ReadFile(b)
+	if err != nil || more != nil {
+		t.Fatal(err, more)
+	}
+	return string(first) == string(second)
+}
