@@ -93,6 +93,7 @@ func TestRehearsePlanShowsDrift(t *testing.T) {
 	fewer := variant(t, "count     = 2", "count     = 1", "192.0.2.204-205", "192.0.2.204")
 	bigger := variant(t, `disk      = "250GiB"`, `disk      = "300GiB"`)
 	more := variant(t, "count     = 2", "count     = 3", "192.0.2.204-205", "192.0.2.204-206")
+	newer := variant(t, `release = "okd-4.20"`, `release = "okd-4.21"`)
 	for _, tt := range []struct {
 		name, spec string
 		code       int
@@ -100,6 +101,7 @@ func TestRehearsePlanShowsDrift(t *testing.T) {
 	}{
 		{"the spec has a node less", fewer, 2, []string{"?  machine", "`slipway down` removes it with the rest", "A 192.0.2.205 is not in the spec; `up` repairs it"}},
 		{"the spec has larger disks", bigger, 0, []string{"disk (GiB) is 250, the spec says 300; `up` does not repair it"}},
+		{"the spec has another release", newer, 0, []string{"release is 4.20.", ", the spec says okd-4.21; `up` does not repair it", "use `oc adm upgrade`, or write release = \"okd-4.20\""}},
 		{"the spec has a node more", more, 1, []string{"!  machine", "the node is new in the spec of a cluster that is installed"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
