@@ -77,6 +77,9 @@ func (l *Lab) AddSegment(name string, addrs ...netip.Prefix) error {
 func (l *Lab) addBridge() (netlink.Link, error) {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = l.name("br")
+	// One of its own: else it is that of the lowest port, and all who know it
+	// lose the datacentre for seconds whenever such a port comes or goes.
+	attrs.HardwareAddr = net.HardwareAddr{2, 'b', 'r', 0, byte(l.serial >> 8), byte(l.serial)}
 	snooping := false // nobody queries here: neighbour discovery must be flooded
 	bridge := &netlink.Bridge{LinkAttrs: attrs, MulticastSnooping: &snooping}
 	if err := l.datacentre.net.LinkAdd(bridge); err != nil {

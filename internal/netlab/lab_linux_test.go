@@ -127,6 +127,33 @@ func TestMachineHasItsMACAndMTU(t *testing.T) {
 	}))
 }
 
+// Who knows the datacentre's address keeps reaching it while machines come and
+// go, whatever their cables' MACs are.
+func TestSegmentKeepsItsMAC(t *testing.T) {
+	if !inside(t) {
+		return
+	}
+	l := lab(t)
+	mac := func() (mac string) {
+		must(t, l.Datacentre().Do(func() error {
+			br, err := net.InterfaceByName(l.segments["lan"].Attrs().Name)
+			must(t, err)
+			mac = br.HardwareAddr.String()
+			return nil
+		}))
+		return mac
+	}
+	want := mac()
+	for i := range 20 {
+		p, err := l.AddMachine("lan", net.HardwareAddr{2, 0, 0, 0, 1, byte(i)})
+		must(t, err)
+		must(t, p.Up())
+		if got := mac(); got != want {
+			t.Fatalf("%d machines later the MAC is %s, it was %s", i+1, got, want)
+		}
+	}
+}
+
 func TestConfigureReplacesAddresses(t *testing.T) {
 	if !inside(t) {
 		return
