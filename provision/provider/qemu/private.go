@@ -53,11 +53,7 @@ func (s *supervisor) net(ctx context.Context, n provider.Net) ([]provider.Publis
 
 // hold starts the process that the network belongs to. It dies with us.
 func (s *supervisor) hold(ctx context.Context) (*privateNet, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.Command(self, "qemu", "network", "--dir", s.Dir, "--owner", s.Owner)
+	cmd := exec.Command("/proc/self/exe", "qemu", "network", "--dir", s.Dir, "--owner", s.Owner)
 	cmd.Stdout, cmd.Stderr, cmd.Dir = s.Log, s.Log, s.run
 	_ = os.Remove(filepath.Join(s.run, netSocket)) // of one that was killed
 	wait, err := netlab.Spawn(cmd)
