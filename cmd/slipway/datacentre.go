@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/slipway-project/slipway/internal/atomicfile"
+	"github.com/slipway-project/slipway/internal/hint"
 	"github.com/slipway-project/slipway/internal/pace"
 	"github.com/slipway-project/slipway/provision/installer/assisted"
 	"github.com/slipway-project/slipway/provision/provider/proxmox"
@@ -78,6 +79,10 @@ func (d *datacentre) replace(what, by string) {
 }
 
 func (d *datacentre) addCluster(a *app, r reading, c spec.Cluster) error {
+	if c.Provider.Type != "proxmox" {
+		return usage(hint.With(fmt.Errorf("%s: provider %q is not simulated", c.FullName(), c.Provider.Type),
+			"rehearse the spec with a provider \"proxmox\"; `slipway doctor` says what would fail with this one"))
+	}
 	hypervisor, diags := proxmox.Decode(c.Provider.Body, c.Provider.Context)
 	engine, more := assisted.Decode(c.Installer.Body, c.Installer.Context, noEnvironment)
 	if err := a.diagnose(r, append(diags, more...)); err != nil {
