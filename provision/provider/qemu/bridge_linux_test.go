@@ -12,7 +12,6 @@ import (
 
 	"github.com/slipway-project/slipway/internal/hint"
 	"github.com/slipway-project/slipway/internal/netlab"
-	"github.com/slipway-project/slipway/internal/qemu"
 	"github.com/slipway-project/slipway/provision/provider"
 )
 
@@ -34,7 +33,7 @@ func inside(t *testing.T) bool {
 	}
 	var out strings.Builder
 	cmd := exec.Command("/proc/self/exe", "-test.v", "-test.timeout=2m", "-test.run=^"+t.Name()+"$")
-	cmd.Env = append(os.Environ(), insideVariable+"=1")
+	cmd.Env = append(os.Environ(), insideVariable+"=1", impatient)
 	cmd.Stdout, cmd.Stderr = &out, &out
 	wait, err := netlab.Spawn(cmd)
 	if err != nil {
@@ -80,21 +79,12 @@ func bridge(t *testing.T, name string, filtering bool) netlink.Link {
 	return b
 }
 
-func onBridge(t *testing.T) *Provider {
-	t.Helper()
-	p, err := Open(Config{Dir: directoryOf(t), Accel: qemu.TCG, Network: NetworkBridge}, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
 func TestTapsComeAndGoWithMachines(t *testing.T) {
 	if !inside(t) {
 		return
 	}
 	b := bridge(t, "br0", false)
-	p := onBridge(t)
+	p := openedOn(t, directoryOf(t), NetworkBridge)
 	m, err := p.Allocate(t.Context(), asked(0), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -179,7 +169,7 @@ func TestPowerOnNamesWhatIsWrongWithTheNetwork(t *testing.T) {
 	if !inside(t) {
 		return
 	}
-	p := onBridge(t)
+	p := openedOn(t, directoryOf(t), NetworkBridge)
 	m := made(t, p, 0, halts)
 	if err := p.PowerOn(within(t), m); err == nil || !strings.Contains(err.Error(), "bridge br0: Link not found") {
 		t.Errorf("without a bridge: %v", err)
@@ -200,7 +190,7 @@ func TestCheckLinks(t *testing.T) {
 	if !inside(t) {
 		return
 	}
-	p := onBridge(t)
+	p := openedOn(t, directoryOf(t), NetworkBridge)
 	link := func(bridge string, vlan, mtu int) provider.NIC {
 		return provider.NIC{Bridge: bridge, VLAN: vlan, MTU: mtu}
 	}

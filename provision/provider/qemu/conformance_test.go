@@ -71,12 +71,21 @@ func TestConformance(t *testing.T) { providertest.Run(t, world) }
 
 func opened(t *testing.T, dir string) *Provider {
 	t.Helper()
-	p, err := Open(Config{Dir: dir, Accel: qemu.TCG, Network: networkUser}, Options{Lookup: os.LookupEnv})
+	return openedOn(t, dir, networkUser)
+}
+
+func openedOn(t *testing.T, dir string, n Network) *Provider {
+	t.Helper()
+	p, err := Open(Config{Dir: dir, Accel: qemu.TCG, Network: n}, Options{Lookup: os.LookupEnv})
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.env = append(p.env, impatient)
 	return p
 }
+
+// impatient keeps the race detector from waiting a second at each exit.
+const impatient = "GORACE=atexit_sleep_ms=0"
 
 // listed are the machines there are, whoever made them.
 func listed(t *testing.T, dir string) (ids []string) {

@@ -176,7 +176,7 @@ func (p *Provider) summon(ctx context.Context, cluster string) error {
 // was faster.
 func (p *Provider) begin(ctx context.Context, cluster string, log *os.File) error {
 	cmd := exec.Command(p.exe, p.arguments(cluster)...)
-	cmd.Dir, cmd.Env = "/", environment()
+	cmd.Dir, cmd.Env = "/", p.env
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {

@@ -17,7 +17,6 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/slipway-project/slipway/dhcpserver"
-	"github.com/slipway-project/slipway/internal/qemu"
 	"github.com/slipway-project/slipway/provision/provider"
 )
 
@@ -102,7 +101,7 @@ func enter(t *testing.T, p *Provider, stage string) *bufio.Reader {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(within(t), argv[0], append(argv[1:], self, "-test.run=^TestInside$", "-test.timeout=1m")...)
-	cmd.Env = append(os.Environ(), stageVariable+"="+stage)
+	cmd.Env = append(os.Environ(), stageVariable+"="+stage, impatient)
 	cmd.Stderr = t.Output()
 	out, err := cmd.StdoutPipe()
 	if err == nil {
@@ -139,10 +138,7 @@ func needTaps(t *testing.T) {
 
 func onPrivate(t *testing.T) (*Provider, []provider.Published) {
 	t.Helper()
-	p, err := Open(Config{Dir: directoryOf(t), Accel: qemu.TCG, Network: NetworkPrivate}, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := openedOn(t, directoryOf(t), NetworkPrivate)
 	if err := os.MkdirAll(p.machines(), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -236,10 +232,7 @@ func TestPrivateNetworkRefusesTheNetworkOfTheWayOut(t *testing.T) {
 
 func TestCheckOfPrivateNetworks(t *testing.T) {
 	needTaps(t)
-	p, err := Open(Config{Dir: directoryOf(t), Accel: qemu.TCG, Network: NetworkPrivate}, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := openedOn(t, directoryOf(t), NetworkPrivate)
 	sameProblems(t, nil, p.Check(within(t), provider.Request{}))
 	t.Setenv("PATH", "") // after QEMU was found
 	s := new(survey)

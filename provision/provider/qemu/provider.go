@@ -27,6 +27,7 @@ type Provider struct {
 	cfg      Config
 	dir      string
 	exe      string
+	env      []string                           // of supervisors
 	accel    func() (qemu.Accel, string, error) // which, and why not KVM
 	starting sync.Mutex                         // one start of a supervisor at a time
 
@@ -50,7 +51,7 @@ func Open(cfg Config, o Options) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Provider{cfg: cfg, dir: dir, exe: o.Exe, made: func() error { return nil }}
+	p := &Provider{cfg: cfg, dir: dir, exe: o.Exe, env: environment(), made: func() error { return nil }}
 	if p.exe == "" {
 		if p.exe, err = os.Executable(); err != nil {
 			return nil, fmt.Errorf("program to supervise machines with: %w", err)

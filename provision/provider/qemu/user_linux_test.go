@@ -11,7 +11,7 @@ import (
 // asUser runs a program as nobody, with a device for taps that all may use, as
 // most systems have it.
 const asUser = `mknod -m 666 "$1/tun" c 10 200 && mount --bind "$1/tun" /dev/net/tun || exit 77
-cd / && HOME=/nonexistent exec setpriv --reuid=65534 --regid=65534 --clear-groups "$1/test" -test.v -test.timeout=2m -test.run="$2"`
+cd / && HOME=/nonexistent GORACE=atexit_sleep_ms=0 exec setpriv --reuid=65534 --regid=65534 --clear-groups "$1/test" -test.v -test.timeout=2m -test.run="$2"`
 
 // Machines, private networks and bridges of one's own need no rights.
 func TestAsOrdinaryUser(t *testing.T) {
