@@ -41,9 +41,11 @@ test-servers: ## real servers, unpacked into a cache: DNS servers to compare wit
 test-rehearse: build ## the examples through the real `up` and `down`
 	$(GO) test -tags rehearse -timeout 20m ./cmd/slipway -run Rehearse
 
+SEEDS ?= 1 2 3 4 5
 test-nightly: tools-test build ## what takes longer
 	$(GO) test -race -shuffle=on -count=2 ./...
-	$(GO) test -tags rehearse -count=5 -timeout 80m ./cmd/slipway -run Rehearse
+	$(GO) test -tags rehearse -count=5 -timeout 80m ./cmd/slipway -run Rehearse -skip 'RehearseCrashPoints|SurvivesKill'
+	for seed in $(SEEDS); do CRASH_SEED=$$seed $(GO) test -tags rehearse -timeout 40m -v ./cmd/slipway -run 'RehearseCrashPoints|SurvivesKill' || exit; done
 	$(MAKE) --no-print-directory fuzz FUZZTIME=5m
 
 FUZZTIME ?= 1000x

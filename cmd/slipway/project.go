@@ -15,7 +15,6 @@ import (
 	"github.com/slipway-project/slipway/provision"
 	"github.com/slipway-project/slipway/provision/event"
 	installers "github.com/slipway-project/slipway/provision/installer/all"
-	"github.com/slipway-project/slipway/provision/phase"
 	providers "github.com/slipway-project/slipway/provision/provider/all"
 	"github.com/slipway-project/slipway/provision/spec"
 )
@@ -121,28 +120,6 @@ func (a *app) options(sink event.Sink) (provision.Options, error) {
 	}
 	return provision.Options{Home: home, Exe: exe, Pace: pace, Sink: sink,
 		LookupEnv: os.LookupEnv, Crash: crashHook(os.Getenv("SLIPWAY_CRASH"))}, nil
-}
-
-// crashHook kills the process with SIGKILL at one crash point, "STEP:POINT".
-// It is how the tests prove that a run survives being killed there.
-func crashHook(at string) func(string, phase.Point) {
-	step, point, ok := strings.Cut(at, ":")
-	if !ok {
-		return nil
-	}
-	return func(s string, p phase.Point) {
-		if s == step && string(p) == point {
-			kill()
-		}
-	}
-}
-
-func kill() {
-	self, err := os.FindProcess(os.Getpid())
-	if err == nil {
-		_ = self.Kill()
-	}
-	select {} // until the signal arrives
 }
 
 // told opens the project with the progress view that --progress asks for.

@@ -5,7 +5,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -13,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -172,43 +170,6 @@ func TestRehearseCtrlC(t *testing.T) {
 	w.goneAfterDown(t, example)
 }
 
-// Killed at crash points that a clock would hardly meet: down finds what a
-// lost reply made, and up goes on where it stopped.
-func TestRehearseCrashPoints(t *testing.T) {
-	w := openTestWorld(t, example)
-	for _, at := range []string{
-		"services:after-intent", "services:before-done", "register:before-done", "allocate:before-done",
-		"machine control-0:after-intent", "machine control-1:before-handle", "machine control-2:after-handle", "machine worker-0:before-done",
-		"image:before-handle", "image:after-handle", "image:before-done", "boot control-0:before-handle", "boot worker-1:before-done",
-	} {
-		w.crashes(t, at, "up")
-		w.goneAfterDown(t, example)
-	}
-	for _, at := range []string{"services:before-done", "boot control-0:before-handle", "discover:before-done", "install:after-intent", "credentials:before-done", "join:after-done"} {
-		w.crashes(t, at, "up")
-	}
-	w.must(t, "up", "--yes", "-f", example)
-	w.noneTwice(t, 5)
-	for _, at := range []string{"machine worker-1:before-handle", "image:after-intent", "services:before-done"} {
-		w.crashes(t, at, "down")
-	}
-	w.goneAfterDown(t, example)
-}
-
-// crashes runs a verb that kills itself at a crash point.
-func (w *testWorld) crashes(t *testing.T, at, verb string) {
-	t.Helper()
-	cmd := w.slipway(t, verb, "--yes", "-f", example)
-	cmd.Env = append(cmd.Env, "SLIPWAY_CRASH="+at)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	var exit *exec.ExitError
-	err := cmd.Run()
-	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
-		t.Fatalf("%s was not killed at %s: %v\n%s", verb, at, err, stderr.String())
-	}
-}
-
 // The second of two runs of one cluster is told who has it.
 func TestRehearseSecondRunIsToldWhoHolds(t *testing.T) {
 	w := openTestWorld(t, example)
@@ -260,21 +221,5 @@ func TestRehearseKilledLeavesNothing(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatalf("left after 20s: %v, processes %s", left, running)
 		}
-	}
-}
-
-// Killed wherever it is, down again leaves nothing.
-func TestRehearseDownSurvivesKill(t *testing.T) {
-	w := openTestWorld(t, example)
-	for _, after := range []time.Duration{50, 120, 250} {
-		w.must(t, "up", "--yes", "-f", example)
-		cmd := w.slipway(t, "down", "--yes", "-f", example, "--progress", "none")
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		<-time.After(after * time.Millisecond)
-		cmd.Process.Signal(syscall.SIGKILL)
-		cmd.Wait()
-		w.goneAfterDown(t, example)
 	}
 }

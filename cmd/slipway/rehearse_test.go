@@ -9,10 +9,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,7 +21,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/slipway-project/slipway/provision"
 	"github.com/slipway-project/slipway/rehearsal"
 )
 
@@ -61,32 +60,21 @@ func TestRehearseExamples(t *testing.T) {
 	for _, path := range specs {
 		t.Run(filepath.Base(filepath.Dir(path)), func(t *testing.T) {
 			t.Parallel()
-			cmd := exec.Command(slipway(t), "rehearse", "-f", path, "-o", "json")
-			if provider := read(t, path).Clusters[0].Provider.Type; provider != "proxmox" {
-				if out, _ := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() != provision.ExitUsage || !strings.Contains(string(out), "is not simulated") {
-					t.Errorf("provider %q: %s", provider, out)
-				}
-				return
-			}
-			wantReady(t, rehearse(t, cmd), plannedNodes(t, path)...)
+			report := rehearse(t, exec.Command(slipway(t), "rehearse", "-f", path, "-o", "json"))
+			wantReady(t, report, plannedNodes(t, path)...)
 		})
 	}
 }
 
-func read(t *testing.T, path string) reading {
+// plannedNodes are the names of the nodes that a spec asks for.
+func plannedNodes(t *testing.T, path string) (names []string) {
 	t.Helper()
 	a := &app{files: []string{path}, stderr: io.Discard}
 	r, err := a.read()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r
-}
-
-// plannedNodes are the names of the nodes that a spec asks for.
-func plannedNodes(t *testing.T, path string) (names []string) {
-	t.Helper()
-	for _, c := range read(t, path).Clusters {
+	for _, c := range r.Clusters {
 		for _, n := range c.Nodes {
 			names = append(names, n.Name)
 		}
@@ -193,40 +181,6 @@ func TestRehearseServesTheCluster(t *testing.T) {
 	w.goneAfterDown(t, example)
 }
 
-// Killed at random moments, with api-int answering in between, up ends Ready
-// and has made nothing twice. With the state lost, down leaves nothing.
-func TestRehearseSurvivesKill(t *testing.T) {
-	w := openTestWorld(t, example)
-	kills := 20
-	served := false
-	for range kills {
-		cmd := w.slipway(t, "up", "--yes", "-f", example, "--progress", "none")
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		time.AfterFunc(time.Duration(rand.IntN(2500))*time.Millisecond, func() { cmd.Process.Kill() })
-		_ = cmd.Wait()
-		answer := strings.TrimSpace(w.run(t, "dig", "@192.0.2.210", "+short", "+time=1", "+tries=2", "api-int.mycluster.lab.test"))
-		if answer == "192.0.2.210" {
-			served = true
-		} else if served {
-			t.Fatalf("api-int has stopped answering: %q", answer)
-		}
-	}
-	var result provision.Result
-	if err := json.Unmarshal([]byte(w.must(t, "up", "--yes", "-f", example, "-o", "json")), &result); err != nil {
-		t.Fatal(err)
-	}
-	if len(result.Nodes) != 5 {
-		t.Errorf("nodes %+v", result.Nodes)
-	}
-	w.noneTwice(t, 5)
-	if err := os.RemoveAll(w.ready.Env["SLIPWAY_HOME"]); err != nil {
-		t.Fatal(err)
-	}
-	w.goneAfterDown(t, example)
-}
-
 // Two clusters of two specs come up in one datacentre at the same time.
 func TestRehearseTwoClustersAtOnce(t *testing.T) {
 	other := filepath.Join(t.TempDir(), "cluster.hcl")
@@ -261,7 +215,12 @@ type testWorld struct {
 
 func openTestWorld(t *testing.T, specs ...string) *testWorld {
 	t.Helper()
-	args := []string{"rehearse", "world"}
+	return openWorldAt(t, defaultSpeed, specs...)
+}
+
+func openWorldAt(t *testing.T, speed int, specs ...string) *testWorld {
+	t.Helper()
+	args := []string{"rehearse", "world", "--speed", strconv.Itoa(speed)}
 	for _, s := range specs {
 		args = append(args, "-f", s)
 	}

@@ -1,0 +1,81 @@
+//go:build rehearse
+
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/slipway-project/slipway/provision"
+)
+
+// A home that is too small for the state, by a page more each time, until it
+// is large enough: up says that the disk is full and all that was made by
+// then, and goes on where it stopped. Then down does the same on a disk that
+// was filled up.
+func TestRehearseFullDisk(t *testing.T) {
+	switch {
+	case os.Geteuid() == 0:
+	case os.Getenv("CI") == "true":
+		t.Fatal("mounts a small disk inside the rehearsal: needs root")
+	default:
+		t.Skip("mounts a small disk inside the rehearsal: needs root")
+	}
+	w := openWorldAt(t, crashSpeed, example)
+	home := w.ready.Env["SLIPWAY_HOME"]
+	w.mount(t, "none", home, "-t", "tmpfs", "-o", "size=4k,mode=700")
+	failures, size := 0, 4
+	for ; ; size += max(4, size/16*4) {
+		w.mount(t, "none", home, "-o", fmt.Sprintf("remount,size=%dk", size))
+		if w.fitsOrSaysWhatWasMade(t) {
+			break
+		}
+		failures++
+	}
+	t.Logf("%d failures for want of space, enough is %d KiB", failures, size)
+	if failures < 10 {
+		t.Error("the disk was hardly ever full")
+	}
+	w.noneTwice(t, 5)
+	w.run(t, "sh", "-c", "cat /dev/zero > "+home+"/ballast")
+	told := w.fails(t, provision.ExitPartial, nil, "down", "--yes", "-f", example)
+	for _, want := range []string{"no space left on device", "still there: machine ", "slipway: hint: mend or empty the disk"} {
+		if !strings.Contains(told, want) {
+			t.Errorf("down on a full disk does not say %q:\n%s", want, told)
+		}
+	}
+	w.run(t, "rm", home+"/ballast")
+	w.goneAfterDown(t, example)
+}
+
+func (w *testWorld) mount(t *testing.T, args ...string) {
+	t.Helper()
+	if out, err := w.command(append([]string{"mount"}, args...)...).CombinedOutput(); err != nil {
+		t.Fatalf("mount %q: %v: %s", args, err, out)
+	}
+}
+
+// fitsOrSaysWhatWasMade reports whether up succeeds; if not, it must be for
+// want of space, and every machine that there is must be told of.
+func (w *testWorld) fitsOrSaysWhatWasMade(t *testing.T) bool {
+	t.Helper()
+	cmd := w.slipway(t, "up", "--yes", "-f", example, "--progress", "none")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if cmd.Run() == nil {
+		return true
+	}
+	told := stderr.String()
+	if !strings.Contains(told, "no space left on device") {
+		t.Fatalf("up failed for something else:\n%s", told)
+	}
+	for _, line := range w.residue(t) {
+		if words := strings.Fields(line); words[0] == "VM" && !strings.Contains(told, words[2]+" ("+words[1]+" on ") {
+			t.Errorf("%s was made and is not told of:\n%s", line, told)
+		}
+	}
+	return false
+}
