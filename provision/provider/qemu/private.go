@@ -179,10 +179,15 @@ func (p *Provider) EnsureNet(ctx context.Context, owner provider.Mark, n provide
 	return published, nil
 }
 
-// Enter asks the supervisor for the way in.
+// Enter asks the supervisor for the way in, and adds the one back to the
+// working directory: entering a mount namespace leaves it.
 func (p *Provider) Enter(ctx context.Context, owner provider.Mark) ([]string, error) {
 	if p.cfg.Network != NetworkPrivate {
 		return nil, nil
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		return nil, err
 	}
 	st, err := p.status(ctx, owner.Cluster)
 	if err == nil && st.Enter == nil {
@@ -191,7 +196,8 @@ func (p *Provider) Enter(ctx context.Context, owner provider.Mark) ([]string, er
 	if err != nil {
 		return nil, fmt.Errorf("network of %s: %w", owner.Cluster, err)
 	}
-	return st.Enter, nil
+	argv := slices.DeleteFunc(st.Enter, func(arg string) bool { return arg == "--wd" })
+	return append(argv, "env", "--chdir="+here), nil
 }
 
 // ReleaseNet ends the supervisor, and the network with it.

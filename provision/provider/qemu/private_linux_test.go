@@ -46,6 +46,9 @@ func TestInside(t *testing.T) {
 		}
 		text, _ := io.ReadAll(conn)
 		fmt.Printf("got %s\n", text)
+	case "where":
+		dir, err := os.Getwd()
+		fmt.Println(dir, err)
 	case "lease":
 		fmt.Println(lease(t))
 	default:
@@ -216,6 +219,15 @@ func TestPrivateNetworkAnswersItsMachinesByDHCP(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := said(t, enter(t, p, "lease")); got != "192.0.2.10" {
+		t.Error(got)
+	}
+}
+
+func TestPrivateNetworkIsEnteredInPlace(t *testing.T) {
+	needTaps(t)
+	p, _ := onPrivate(t)
+	t.Chdir(p.dir)
+	if got := said(t, enter(t, p, "where")); got != p.dir+" <nil>" {
 		t.Error(got)
 	}
 }
