@@ -101,7 +101,7 @@ func TestDiskFullAtEveryFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := []string{r.Kubeconfig(), r.Password(), r.document(), r.file("host_keys.json")}
+	files := []string{r.Kubeconfig(), r.Password(), r.document(), r.file("host_keys.json"), filepath.Join(home, "timings.json")}
 	for _, path := range files {
 		if err := atomicfile.Write(path, old, 0o600); err != nil {
 			t.Fatal(err)
