@@ -63,7 +63,7 @@ bench: ## benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 golden: ## rewrite golden files; read the diff like code
-	$(GO) test ./loadbalancer ./provision/plan ./provision/services -update
+	$(GO) test $$(git grep -l 'flag.Bool("update"' -- '*_test.go' ':!cmd' ':!provision/spec' | xargs -n1 dirname | sort -u | sed 's,^,./,') -update
 
 docs: ## the pages that are generated from code
 	$(GO) test ./cmd/slipway ./provision/spec -run TestReference -update

@@ -103,6 +103,10 @@ func code(text string) string {
 
 func exists(words []string) error {
 	root := newRoot(&app{})
+	root.InitDefaultCompletionCmd()
+	if i := slices.Index(words, "--"); i >= 0 { // what follows is another program's
+		words = words[:i]
+	}
 	cmd, rest, err := root.Find(words)
 	if err != nil {
 		return err
