@@ -99,19 +99,25 @@ func wantReady(list []object, role string, n int) error {
 // kubelet is silent for longer than grace is in an unknown state.
 func (c *cluster) expireNodes(grace time.Duration) {
 	for _, o := range c.store.all(nodes) {
-		c.store.change(nodes, "", o.Metadata.Name, func(o *object) error {
-			status := parse[nodeStatus](o.Status)
-			for _, ready := range status.Conditions {
-				if ready.Type == "Ready" && ready.Status != "Unknown" && ready.Heartbeat != nil && time.Since(ready.Heartbeat.Time) > grace {
-					ready.Status, ready.Reason, ready.Message = "Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status."
-					status.Conditions = transition(status.Conditions, ready)
-					o.Status = raw(status)
-					return nil
-				}
-			}
-			return errUnchanged
-		})
+		if expire(&o, grace) != nil {
+			continue
+		}
+		c.store.change(nodes, "", o.Metadata.Name, func(o *object) error { return expire(o, grace) })
 	}
+}
+
+// expire is errUnchanged for a node that is not silent, or known to be.
+func expire(o *object, grace time.Duration) error {
+	status := parse[nodeStatus](o.Status)
+	for _, ready := range status.Conditions {
+		if ready.Type == "Ready" && ready.Status != "Unknown" && ready.Heartbeat != nil && time.Since(ready.Heartbeat.Time) > grace {
+			ready.Status, ready.Reason, ready.Message = "Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status."
+			status.Conditions = transition(status.Conditions, ready)
+			o.Status = raw(status)
+			return nil
+		}
+	}
+	return errUnchanged
 }
 
 // errUnchanged ends a change that changes nothing.

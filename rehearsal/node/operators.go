@@ -100,17 +100,18 @@ func isAvailable(o object) bool {
 }
 
 // runOperators rolls the operators out one after another, on the host that
-// leads.
+// leads, until all of them are.
 func (i *installed) runOperators(context.Context) {
-	for i.sleep(operatorTime) == nil {
+	for done := false; !done && i.sleep(operatorTime) == nil; {
 		if i.cluster.leads(i.member.HostID) && i.cluster.quorum() == nil {
-			i.cluster.rollOut()
+			done = i.cluster.rollOut()
 		}
 	}
 }
 
-// rollOut takes the next step, if there is one and nothing is in its way.
-func (c *cluster) rollOut() {
+// rollOut takes the next step, if there is one and nothing is in its way. It
+// reports whether there will be none.
+func (c *cluster) rollOut() (done bool) {
 	settled := map[string]bool{}
 	for _, o := range c.store.all(operators) {
 		settled[o.Metadata.Name] = isAvailable(o)
@@ -120,19 +121,20 @@ func (c *cluster) rollOut() {
 		if !c.available(versions, "version") {
 			c.setVersion(true, "Done applying "+c.bundle.Release)
 		}
-		return
+		return true
 	}
 	name := operatorNames[n]
 	if err := c.blocked(name); err != nil {
 		c.setOperator(name, false, err.Error())
 		c.setVersion(false, fmt.Sprintf("Working towards %s: waiting on %s: %v", c.bundle.Release, name, err))
-		return
+		return false
 	}
 	if name == "console" {
 		c.admitConsole()
 	}
 	c.setOperator(name, true, "All is well")
 	c.setVersion(false, fmt.Sprintf("Working towards %s: %d of %d done", c.bundle.Release, n+1, len(operatorNames)))
+	return false
 }
 
 func (c *cluster) blocked(name string) error {

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -148,16 +149,46 @@ func (w *Wire) post(ctx context.Context, path string, in, out any) error {
 	return json.Unmarshal(data, out)
 }
 
-func (w *Wire) etcd(installation string) etcd { return &remote{w, installation} }
+func (w *Wire) etcd(installation string) etcd { return &remote{wire: w, installation: installation} }
 
 // A remote is an etcd at the other end of a wire. Like the disk of a machine,
 // it fails with the machine only.
 type remote struct {
 	wire         *Wire
 	installation string
+
+	mu    sync.Mutex
+	facts object // as they were at asked
+	asked time.Time
 }
 
+// factsTime is how long facts are good for: a host asks for them all the time,
+// and a call costs an emulated one a millisecond.
+const factsTime = 200 * time.Millisecond
+
 func (e *remote) get(r *resource, namespace, name string) (o object, ok bool) {
+	if r != factsOf {
+		return e.fetch(r, namespace, name)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if time.Since(e.asked) < factsTime {
+		return e.facts, true
+	}
+	if o, ok = e.fetch(r, namespace, name); ok {
+		e.facts, e.asked = o, time.Now()
+	}
+	return o, ok
+}
+
+// forget has the facts asked for again.
+func (e *remote) forget() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.asked = time.Time{}
+}
+
+func (e *remote) fetch(r *resource, namespace, name string) (o object, ok bool) {
 	reply := e.call(etcdCall{Op: opGet, Object: object{Metadata: metadata{Namespace: namespace, Name: name}}}, r)
 	return reply.Object, reply.OK
 }
@@ -170,6 +201,7 @@ func (e *remote) list(r *resource) (objects []object, revision string) {
 // swap takes an answer that was lost, of a write that was not, for another
 // host's write, which its callers look at and go on from.
 func (e *remote) swap(r *resource, o object, was string) (written object, ok bool) {
+	defer e.forget()
 	reply := e.call(etcdCall{Op: opSwap, Object: o, Was: was}, r)
 	return reply.Object, reply.OK
 }
