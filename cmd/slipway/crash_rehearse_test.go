@@ -48,8 +48,8 @@ func TestRehearseCrashPoints(t *testing.T) {
 		}
 	})
 	m.checkMet(t)
-	t.Logf("%s, seed %d: %d of %d points met by %d kills in %d clusters, %d kills before down, %.0f s",
-		filepath.Base(filepath.Dir(spec)), seed, known-m.count(), known, m.kills, m.lives, m.gone, time.Since(began).Seconds())
+	t.Logf("%s, seed %d: %d points met (%d belong to no task) by %d kills in %d clusters, %d kills before down, %.0f s",
+		filepath.Base(filepath.Dir(spec)), seed, known-m.count(), m.count(), m.kills, m.lives, m.gone, time.Since(began).Seconds())
 }
 
 // crashSeed is CRASH_SEED, and whether it was given.
