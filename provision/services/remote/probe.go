@@ -76,9 +76,10 @@ func (h *Host) judge(lines []string, d services.Document, ours bool) (problems [
 	if !slices.Contains(lines, "systemd") {
 		fatal("there is no systemd", "run `slipway serve` there as its init system does services, with mode = \"external\"")
 	}
-	at := d.Balancer.Frontends[0].Bind.Addr()
-	if !slices.ContainsFunc(lines, func(l string) bool { return isAddress(l, at) }) {
-		fatal(fmt.Sprintf("it has not the services address %s", at), fmt.Sprintf("on it, as root: ip addr add %s/24 dev INTERFACE, and where it keeps its network configuration", at))
+	for _, at := range addresses(d) {
+		if !slices.ContainsFunc(lines, func(l string) bool { return isAddress(l, at) }) {
+			fatal(fmt.Sprintf("it has not the services address %s", at), fmt.Sprintf("on it, as root: ip addr add %s/24 dev INTERFACE, and where it keeps its network configuration", at))
+		}
 	}
 	if ours {
 		return problems
@@ -87,6 +88,16 @@ func (h *Host) judge(lines []string, d services.Document, ours bool) (problems [
 		fatal("port "+taken+" is taken", "on it: ss -lntup says by whom")
 	}
 	return problems
+}
+
+// addresses are those that d is served at, each once.
+func addresses(d services.Document) (all []netip.Addr) {
+	for _, p := range d.Ports() {
+		if !slices.Contains(all, p.Addr.Addr()) {
+			all = append(all, p.Addr.Addr())
+		}
+	}
+	return all
 }
 
 func isAddress(line string, at netip.Addr) bool {

@@ -3,38 +3,52 @@
 package remote
 
 import (
+	"net"
 	"net/netip"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
+	"golang.org/x/crypto/ssh"
 
 	"github.com/slipway-project/slipway/internal/hint"
 	"github.com/slipway-project/slipway/provision/services"
+	"github.com/slipway-project/slipway/provision/services/remote/remotetest"
 )
 
 const owner = "mycluster.lab.test"
-
-// program builds slipway, or with another version one that differs.
-func program(t *testing.T, version string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "slipway")
-	cmd := exec.Command("go", "build", "-ldflags", "-s -w -X main.version="+version, "-o", path, "github.com/slipway-project/slipway/cmd/slipway")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	return path
-}
 
 // document is served on an address of the loopback network.
 func document(serial uint64) services.Document {
 	at := netip.MustParseAddr("127.77.53.210")
 	return services.Build(services.View{Name: "mycluster", Domain: "lab.test", Services: at,
 		Network: netip.MustParsePrefix("127.77.53.0/24"), Serial: serial})
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// boot starts a Debian's sshd on a free port.
+func boot(t *testing.T) (*remotetest.Debian, netip.AddrPort) {
+	t.Helper()
+	d := remotetest.Boot(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	at := l.Addr().(*net.TCPAddr).AddrPort()
+	must(t, l.Close())
+	d.Listen(at)
+	return d, at
+}
+
+// target is how it is reached.
+func target(d *remotetest.Debian, at netip.AddrPort) Target {
+	return Target{Host: at.Addr().String(), Port: at.Port(), User: remotetest.User, Signers: []ssh.Signer{d.Key}, HostKey: d.HostKey}
 }
 
 func answers(t *testing.T) string {
@@ -50,9 +64,9 @@ func answers(t *testing.T) string {
 // A services host goes from nothing to serving, to another document, to
 // another program, and back to nothing.
 func TestServicesHost(t *testing.T) {
-	d := bootDebian(t)
-	before := d.changed()
-	h, err := Dial(t.Context(), d.target(), owner)
+	d, at := boot(t)
+	before := d.Changed()
+	h, err := Dial(t.Context(), target(d, at), owner)
 	must(t, err)
 	defer h.Close()
 	for _, p := range h.Check(t.Context(), document(1)) {
@@ -60,11 +74,8 @@ func TestServicesHost(t *testing.T) {
 			t.Errorf("%s (%s)", p.What, p.Hint)
 		}
 	}
-	first := program(t, "first")
+	first := remotetest.Program(t, "first")
 	must(t, h.Apply(t.Context(), first, document(1), false))
-	t.Cleanup(func() {
-		_ = exec.Command("chroot", d.root, "/usr/local/sbin/systemctl", "disable", h.layout.Unit()).Run()
-	})
 	if got := answers(t); got != "127.77.53.210" {
 		t.Errorf("it answers %q", got)
 	}
@@ -73,7 +84,9 @@ func TestServicesHost(t *testing.T) {
 	if begun.Serial != 1 || begun.Owner != owner || !strings.HasPrefix(begun.Balancer.Name, "haproxy") {
 		t.Errorf("status: document %d of %s, balancer %s", begun.Serial, begun.Owner, begun.Balancer.Name)
 	}
-	run(t, "systemd-analyze", "verify", "--man=no", "--root="+d.root, filepath.Join("/etc/systemd/system", h.layout.Unit()))
+	if out, err := exec.Command("systemd-analyze", "verify", "--man=no", "--root="+d.Root, filepath.Join("/etc/systemd/system", h.layout.Unit())).CombinedOutput(); err != nil {
+		t.Errorf("systemd-analyze verify: %v: %s", err, out)
+	}
 
 	must(t, h.Apply(t.Context(), first, document(2), false))
 	same, err := h.Status(t.Context())
@@ -81,7 +94,7 @@ func TestServicesHost(t *testing.T) {
 	if same.Serial != 2 || same.PID != begun.PID {
 		t.Errorf("another document: %d is served by pid %d, before by %d", same.Serial, same.PID, begun.PID)
 	}
-	must(t, h.Apply(t.Context(), program(t, "second"), document(2), false))
+	must(t, h.Apply(t.Context(), remotetest.Program(t, "second"), document(2), false))
 	newer, err := h.Status(t.Context())
 	must(t, err)
 	if newer.PID == begun.PID {
@@ -99,30 +112,30 @@ func TestServicesHost(t *testing.T) {
 	if got := answers(t); got != "" {
 		t.Errorf("after the removal it answers %q", got)
 	}
-	if left := d.changed(); strings.Join(left, " ") != strings.Join(before, " ") {
+	if left := d.Changed(); strings.Join(left, " ") != strings.Join(before, " ") {
 		t.Errorf("left: %v, before: %v", left, before)
 	}
 }
 
 // What cannot be is said before anything is made there.
 func TestServicesHostRefuses(t *testing.T) {
-	d := bootDebian(t)
-	unknown := d.target()
+	d, at := boot(t)
+	unknown := target(d, at)
 	unknown.HostKey = ""
 	_, err := Dial(t.Context(), unknown, owner)
 	if err == nil || !strings.Contains(err.Error(), "is not known") || !strings.Contains(hint.Of(err), `write host_key = "ssh-ed25519 `) {
 		t.Errorf("an unknown host: %v (%s)", err, hint.Of(err))
 	}
-	other := d.target()
+	other := target(d, at)
 	other.User = "nobody-there"
 	_, err = Dial(t.Context(), other, owner)
 	if err == nil || !strings.Contains(hint.Of(err), "ssh-copy-id nobody-there@") {
 		t.Errorf("an unknown user: %v (%s)", err, hint.Of(err))
 	}
-	h, err := Dial(t.Context(), d.target(), owner)
+	h, err := Dial(t.Context(), target(d, at), owner)
 	must(t, err)
 	defer h.Close()
-	d.write("etc/sudoers.d/admin", user+" ALL=(ALL) ALL\n", 0o440)
+	d.Write("etc/sudoers.d/admin", remotetest.User+" ALL=(ALL) ALL\n", 0o440)
 	problems := h.Check(t.Context(), document(1))
 	if len(problems) != 1 || !strings.Contains(problems[0].What, "a password is required") {
 		t.Errorf("sudo with a password: %+v", problems)
@@ -130,7 +143,7 @@ func TestServicesHostRefuses(t *testing.T) {
 	if err := h.Apply(t.Context(), "/bin/true", document(1), false); err == nil || !strings.Contains(err.Error(), "needs libraries of this host") {
 		t.Errorf("a program with libraries: %v", err)
 	}
-	if left := d.changed(); left != nil {
+	if left := d.Changed(); left != nil {
 		t.Errorf("left: %v", left)
 	}
 }
