@@ -38,6 +38,25 @@ func Verify(ctx context.Context, c Config) []Verdict {
 	return verdicts
 }
 
+// Deaf lists, side by side, the addresses of c's frontends where nobody accepts
+// a connection from here within 3 s.
+func Deaf(ctx context.Context, c Config) []netip.AddrPort {
+	deaf := make([]netip.AddrPort, len(c.Frontends))
+	var group sync.WaitGroup
+	for i, f := range c.Frontends {
+		group.Go(func() {
+			conn, _ := open(ctx, f.Bind)
+			if conn == nil {
+				deaf[i] = f.Bind
+				return
+			}
+			_ = conn.Close()
+		})
+	}
+	group.Wait()
+	return slices.DeleteFunc(deaf, func(a netip.AddrPort) bool { return !a.IsValid() })
+}
+
 func (f Frontend) verify(ctx context.Context) Verdict {
 	v := Verdict{Frontend: f.Name, Address: f.Bind, Needs: f.needs()}
 	switch {

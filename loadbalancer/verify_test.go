@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -43,6 +44,9 @@ func TestVerify(t *testing.T) {
 		if v.OK != want[i].ok || !strings.HasPrefix(v.Got, want[i].got) || v.Frontend != c.Frontends[i].Name {
 			t.Errorf("got %+v, want %+v", v, want[i])
 		}
+	}
+	if got, want := Deaf(t.Context(), c), []netip.AddrPort{at(22624), at(81)}; !slices.Equal(got, want) {
+		t.Errorf("nobody accepts at %v, want %v", got, want)
 	}
 	api.status.Store(http.StatusInternalServerError)
 	if v := Verify(t.Context(), c)[0]; v.OK || v.Got != "L7STS 500" {
