@@ -52,6 +52,11 @@ func specDigest(c spec.Cluster) string {
 	c.Nodes, c.Checks, c.Defaults = nil, nil, nil
 	c.Provider = spec.Provider{Type: c.Provider.Type}
 	c.Installer = spec.Installer{Type: c.Installer.Type}
+	hosts := slices.Clone(c.Services.Hosts)
+	for i := range hosts {
+		hosts[i].Range = hcl.Range{}
+	}
+	c.Services.Hosts, c.Services.Balancer.Range = hosts, hcl.Range{}
 	c.Range, c.Network.Range, c.Services.Range, c.Services.DNS.Range = hcl.Range{}, hcl.Range{}, hcl.Range{}, hcl.Range{}
 	feed(h, c)
 	return sum(h)

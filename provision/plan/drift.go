@@ -92,7 +92,7 @@ func sameLength(release, version string) string {
 
 // serve plans for the services. They follow their document without a restart.
 func (o Observed) serve(c spec.Cluster, want services.Document) Change {
-	s := ensure(o.Services, Change{Kind: Services, Name: c.FullName(), Detail: "DNS and load balancer at " + c.Services.Address.String()})
+	s := ensure(o.Services, Change{Kind: Services, Name: c.FullName(), Detail: servicesOf(c.Services)})
 	switch {
 	case !o.Services:
 	case o.Served == nil:
@@ -103,6 +103,22 @@ func (o Observed) serve(c spec.Cluster, want services.Document) Change {
 		}
 	}
 	return s
+}
+
+// servicesOf says what of the services is slipway's, where, and on which hosts.
+func servicesOf(s spec.Services) string {
+	what := "DNS and load balancer"
+	switch {
+	case s.DNS.Server.IsValid():
+		what = "load balancer"
+	case s.Balancer.Mode == spec.BalancerExternal:
+		what = "DNS"
+	}
+	what += " at " + strings.Join(lines(s.Addresses(), netip.Addr.String), ", ")
+	if s.Mode == spec.ServicesSSH {
+		what += ", on " + strings.Join(lines(s.Hosts, func(h spec.ServicesHost) string { return h.Host }), ", ")
+	}
+	return what
 }
 
 // outdated says how what is served differs from what is wanted.

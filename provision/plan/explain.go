@@ -55,7 +55,7 @@ var because = map[Action]string{
 // does is what an action does with a kind of thing; "" is any kind.
 var does = map[Action]map[Kind]string{
 	Create: {
-		Services:     "starts `slipway serve` on this host, which answers for the names and balances the ports of this plan until `slipway down`",
+		Services:     "starts `slipway serve`, which answers for the names and balances the ports of this plan until `slipway down`",
 		Registration: "registers cluster, infra env and hosts at the installer, under the cluster's mark",
 		Image:        "fetches the discovery ISO and stores it where the machines boot from",
 		Machine:      "makes the machine with the MAC and UUID that the plan names, inserts the ISO and switches it on",

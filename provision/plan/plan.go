@@ -113,7 +113,9 @@ type Node struct {
 func Make(c spec.Cluster, served services.Document, o Observed) Plan {
 	p := Plan{Version: Version, Cluster: c.FullName(), Spec: specDigest(c), World: o.digest(),
 		Reservations: reservations(c, o), Records: records(served), Frontends: frontends(served)}
-	p.add(o.serve(c, served))
+	if c.Services.Mode != spec.ServicesExternal {
+		p.add(o.serve(c, served))
+	}
 	p.add(ensure(o.Registered || o.Installed, Change{Kind: Registration, Name: c.FullName(), Detail: c.Installer.Type + " installer"}))
 	if !o.Installed {
 		p.add(ensure(o.Image, Change{Kind: Image, Name: c.FullName(), Detail: "discovery ISO"}))
