@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"net/netip"
 
 	"github.com/spf13/cobra"
 
@@ -12,6 +13,7 @@ import (
 func newServe(a *app) *cobra.Command {
 	var o services.ServeOptions
 	var install, uninstall, noFirewall bool
+	var mediaDir, mediaListen string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run DNS and load balancer as a services document says",
@@ -25,7 +27,13 @@ haproxy from the host's packages, the ports of firewalld or ufw, SELinux's
 boolean, and a unit with few privileges. --uninstall takes back exactly that.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			media, err := parseMedia(mediaDir, mediaListen)
+			o.Media = media
 			switch {
+			case err != nil:
+				return usage(err)
+			case (install || uninstall) && mediaDir != "":
+				return usage(errors.New("--media is for a serve that runs here: --install makes a service without"))
 			case install && uninstall:
 				return usage(errors.New("--install and --uninstall exclude each other"))
 			case noFirewall && !install:
@@ -45,8 +53,22 @@ boolean, and a unit with few privileges. --uninstall takes back exactly that.`,
 	flags.BoolVar(&noFirewall, "no-firewall", false, "leave the firewall alone when installing")
 	flags.StringVar(&o.RunDir, "run-dir", "", "directory of sockets and the haproxy configuration")
 	flags.StringVar(&o.Owner, "owner", "", "full name of the cluster that is served")
+	flags.StringVar(&mediaDir, "media", "", "serve the *.iso files in `DIR` over HTTP as well, to whoever reaches the address")
+	flags.StringVar(&mediaListen, "media-listen", "", "`ADDR:PORT` to serve them at: one address of this host")
 	cmd.AddCommand(newServeApply(a), newServeStatus(a), newServeStop(a))
 	return cmd
+}
+
+// parseMedia reads --media and --media-listen, which go together.
+func parseMedia(dir, listen string) (services.Media, error) {
+	if dir == "" && listen == "" {
+		return services.Media{}, nil
+	}
+	at, err := netip.ParseAddrPort(listen)
+	if dir == "" || err != nil {
+		return services.Media{}, errors.New("--media and --media-listen go together: --media DIR --media-listen ADDR:PORT")
+	}
+	return services.Media{Dir: dir, Listen: at}, nil
 }
 
 func (a *app) serve(ctx context.Context, o services.ServeOptions) error {

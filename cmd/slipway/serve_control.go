@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -122,6 +123,9 @@ func (a *app) serveStatus(ctx context.Context, s serving) error {
 		fmt.Fprintf(a.stdout, "wrong: %s\n", status.Error)
 	}
 	fmt.Fprintf(a.stdout, "DNS on %s: %d queries over UDP, %d over TCP\n", addrNames(status.DNS.Listen), status.DNS.Stats.UDP, status.DNS.Stats.TCP)
+	if m := status.Media; m != nil {
+		fmt.Fprintf(a.stdout, "Media of %s on http://%s/: %s; read %d times, refused %d times\n", m.Dir, m.Listen, cmp.Or(strings.Join(m.Images, ", "), "none"), m.Requests, m.Refused)
+	}
 	return a.printBalancer(status.Balancer)
 }
 

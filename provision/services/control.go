@@ -33,6 +33,7 @@ type Status struct {
 	Refused  uint64         `json:"refused,omitempty"` // of the document kept out last
 	DNS      DNSStatus      `json:"dns"`
 	Balancer BalancerStatus `json:"balancer"`
+	Media    *MediaStatus   `json:"media,omitempty"`
 	Error    string         `json:"error,omitempty"` // what is wrong now: the document, haproxy
 }
 
@@ -159,6 +160,7 @@ func (s *server) status(ctx context.Context) Status {
 		Version: StatusVersion, PID: os.Getpid(), Owner: s.o.Owner, Started: s.started,
 		DNS:      DNSStatus{s.dns.Addrs(), s.dns.Stats(), s.dns.Queries()},
 		Balancer: BalancerStatus{b.Name(), stats, b.Restarts(), b.Logs()},
+		Media:    s.media.status(),
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

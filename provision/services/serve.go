@@ -22,6 +22,7 @@ type ServeOptions struct {
 	Document string    // path of the document, which is followed
 	RunDir   string    // sockets and files of this one process; made (0700) when missing
 	Owner    string    // full cluster name; documents of another are kept out
+	Media    Media     // images served over HTTP as well
 	Log      io.Writer // a line for each thing that happens; nil: none
 	Ready    func()    // called once everything is served; may be nil
 	Alive    func()    // called about once a second while it serves; may be nil
@@ -32,6 +33,7 @@ type ServeOptions struct {
 type server struct {
 	o       ServeOptions
 	dns     *dnsserver.Server
+	media   *mediaServer // nil: none
 	started time.Time
 	stop    context.CancelFunc
 
@@ -58,9 +60,16 @@ func Serve(ctx context.Context, o ServeOptions) error {
 		return err
 	}
 	defer lock.Close()
+	media, err := openMedia(o.Media)
+	if err != nil {
+		return err
+	}
+	if media != nil {
+		defer media.close()
+	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	s := &server{o: o, dns: dnsserver.New(dnsserver.Options{}), started: time.Now(), stop: stop}
+	s := &server{o: o, dns: dnsserver.New(dnsserver.Options{}), media: media, started: time.Now(), stop: stop}
 	if err := s.begin(ctx); err != nil {
 		s.dns.Close()
 		return err
@@ -136,6 +145,9 @@ func (s *server) run(ctx context.Context) error {
 	wg.Go(func() { s.dns.Serve(ctx) })
 	wg.Go(func() { s.control(ctx, control) })
 	wg.Go(func() { s.watchHealth(ctx) })
+	if s.media != nil {
+		wg.Go(func() { s.media.serve(ctx) })
+	}
 	if s.o.Ready != nil {
 		s.o.Ready()
 	}
