@@ -97,12 +97,37 @@ func TestLockOfALastBootIsTakenOver(t *testing.T) {
 	if err := os.WriteFile(path, stale, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	j := open(t, home)
+	j, err := New(home).Open(t.Context(), cluster, state.Holder{Verb: "down", PID: os.Getpid(), Host: host})
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer j.Close()
 	var held *state.HeldError
-	if _, err := New(home).Open(t.Context(), cluster, state.Holder{}); !errors.As(err, &held) || held.Holder.Step != "" || held.Holder.PID != 0 {
+	if _, err := New(home).Open(t.Context(), cluster, state.Holder{}); !errors.As(err, &held) || held.Holder.Step != "" || held.Holder.PID != os.Getpid() {
 		t.Errorf("the second run is told %v", err)
 	}
+}
+
+// A run that was killed while it began a program leaves the lock to the child
+// until that is the program: the next run waits for this instant, and not when
+// it is interrupted.
+func TestLockOfAChildIsWaitedFor(t *testing.T) {
+	home := t.TempDir()
+	open(t, home).Close()
+	f, err := os.OpenFile(filepath.Join(New(home).Dir(cluster), lockName), os.O_RDWR, 0)
+	if err == nil {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	over, end := context.WithCancel(t.Context())
+	end()
+	if _, err := New(home).Open(over, cluster, state.Holder{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted: %v", err)
+	}
+	time.AfterFunc(100*time.Millisecond, func() { f.Close() })
+	open(t, home).Close()
 }
 
 // Between a take-over and its first word the file still names the dead: then

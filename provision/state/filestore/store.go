@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -35,9 +36,9 @@ func New(home string) *Store { return &Store{home, unix.Flock} }
 func (s *Store) Dir(cluster string) string { return filepath.Join(s.home, "clusters", cluster) }
 
 // Open implements [state.Store].
-func (s *Store) Open(_ context.Context, cluster string, who state.Holder) (state.Journal, error) {
+func (s *Store) Open(ctx context.Context, cluster string, who state.Holder) (state.Journal, error) {
 	dir := s.Dir(cluster)
-	lock, err := s.acquire(filepath.Join(dir, lockName), cluster, who)
+	lock, err := s.await(ctx, filepath.Join(dir, lockName), cluster, who)
 	if err != nil {
 		return nil, err
 	}
@@ -78,6 +79,28 @@ func (s *Store) List(_ context.Context) ([]string, error) {
 type flock struct {
 	file *os.File
 	who  state.Holder
+}
+
+// namelessFor is how long a lock may be held that names nobody who lives.
+const namelessFor = 2 * time.Second
+
+// await takes the lock, or says who has it. That of a killed run lives on for
+// an instant when it was killed while it began a program: the child has the
+// lock until it is that program.
+func (s *Store) await(ctx context.Context, path, cluster string, who state.Holder) (*flock, error) {
+	deadline := time.Now().Add(namelessFor)
+	for {
+		lock, err := s.acquire(path, cluster, who)
+		var held *state.HeldError
+		if !errors.As(err, &held) || held.Holder.PID != 0 || time.Now().After(deadline) {
+			return lock, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 func (s *Store) acquire(path, cluster string, who state.Holder) (*flock, error) {
