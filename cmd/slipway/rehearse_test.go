@@ -34,7 +34,9 @@ var binary = sync.OnceValues(func() (string, error) {
 	}
 	shared = append(shared, dir)
 	exe := filepath.Join(dir, "slipway")
-	out, err := exec.Command("go", "build", "-o", exe, ".").CombinedOutput()
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", exe, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // virtual machines have no libraries
+	out, err := build.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build: %w: %s", err, out)
 	}
@@ -224,6 +226,11 @@ func openWorldAt(t *testing.T, speed int, specs ...string) *testWorld {
 	for _, s := range specs {
 		args = append(args, "-f", s)
 	}
+	return startWorld(t, args...)
+}
+
+func startWorld(t *testing.T, args ...string) *testWorld {
+	t.Helper()
 	cmd := exec.Command(slipway(t), args...)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
