@@ -78,6 +78,9 @@ func (r *run) remove(ctx context.Context) error {
 	if err := r.verifyGone(ctx, undone); err != nil {
 		return err
 	}
+	if err := r.releaseNetwork(ctx); err != nil {
+		return &PartialError{Err: err}
+	}
 	return r.journal.Remove()
 }
 

@@ -27,6 +27,7 @@ answer is right.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.dnsCheck(cmd.Context(), server, node) },
 	}
 	a.specFlags(cmd)
+	a.inNetwork(cmd)
 	a.outputFlag(cmd, "table, json")
 	cmd.Flags().StringVar(&server, "server", "", "`ADDR[:PORT]` of the server (default: the services address; with --node: those of the node)")
 	cmd.Flags().StringVar(&node, "node", "", "`NAME` of the node to ask from, such as worker-0")

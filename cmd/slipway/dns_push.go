@@ -43,6 +43,7 @@ one from the environment variable ` + tsigVariable + `.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.dnsPush(cmd.Context(), f) },
 	}
 	a.specFlags(cmd)
+	a.inNetwork(cmd)
 	a.outputFlag(cmd, "table, json")
 	flags := cmd.Flags()
 	flags.StringVar(&f.server, "rfc2136", "", "`ADDR[:PORT]` of the primary server of the zones")

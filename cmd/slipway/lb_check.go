@@ -16,14 +16,15 @@ func newLBCheck(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Ask the load balancer what the cluster will ask of it",
-		Long: `Check connects from here to the services address on every port that a cluster
-needs, whoever serves there, and says beside each what it must be configured to.
+		Long: `Check connects from here to the address of the API, or to both if it has two, on
+every port that a cluster needs, whoever serves there, and says beside each what it must be configured to.
 The machine config server must answer hosts of the machine network, and nobody
 else. It ends with exit code 12 unless every port does as it must.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.lbCheck(cmd.Context()) },
 	}
 	a.specFlags(cmd)
+	a.inNetwork(cmd)
 	a.outputFlag(cmd, "table, json")
 	return cmd
 }
@@ -43,7 +44,11 @@ func (a *app) lbCheck(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	verdicts := loadbalancer.Verify(ctx, p.Services().Balancer)
+	var all loadbalancer.Config
+	for _, c := range p.Balancers() {
+		all.Frontends = append(all.Frontends, c.Frontends...)
+	}
+	verdicts := loadbalancer.Verify(ctx, all)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

@@ -98,9 +98,11 @@ func (a *app) varFlags(cmd *cobra.Command) {
 	flags.StringArrayVar(&a.varFiles, "var-file", nil, "`FILE` of NAME = VALUE lines, or of JSON; of several the last wins")
 }
 
-// runFlags are those of verbs that contact the world.
+// runFlags are those of verbs that contact the world, from within the network
+// that the cluster is in.
 func (a *app) runFlags(cmd *cobra.Command) {
 	a.specFlags(cmd)
+	a.inNetwork(cmd)
 	cmd.Flags().Float64Var(&a.pace, "pace", 1, "poll and give up `N` times faster than for real hardware")
 }
 

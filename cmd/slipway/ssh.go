@@ -26,6 +26,7 @@ exit code is that of ssh.`,
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.ssh(cmd.Context(), args[0], args[1:]) },
 	}
 	a.specFlags(cmd)
+	a.inNetwork(cmd)
 	cmd.Flags().SetInterspersed(false)
 	cmd.ValidArgsFunction = a.completeFirstNode
 	return cmd

@@ -33,6 +33,9 @@ spec or world have moved since.`,
 			if err != nil {
 				return err
 			}
+			if err := a.enterNetwork(cmd.Context(), true); err != nil {
+				return err
+			}
 			ctx, cancel, err := limited(cmd.Context(), timeout)
 			if err != nil {
 				return err
@@ -42,6 +45,7 @@ spec or world have moved since.`,
 		},
 	}
 	a.runFlags(cmd)
+	cmd.PreRunE = nil // the spec may be that of a plan file: see RunE
 	a.progressFlag(cmd)
 	a.outputFlag(cmd, "table, json")
 	cmd.Flags().BoolVarP(&a.yes, "yes", "y", false, "do it without asking")

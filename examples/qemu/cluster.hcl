@@ -1,10 +1,6 @@
-# A small cluster of virtual machines on this very host, without a hypervisor:
-# QEMU processes on a bridge. As root, for the bridge and its taps:
-#
-#   ip link add br0 type bridge
-#   ip address add 192.0.2.1/24 dev br0
-#   ip address add 192.0.2.210/24 dev br0
-#   ip link set br0 up
+# A small cluster of virtual machines on this very host, without a hypervisor and
+# without rights: QEMU processes in a private network, which slipway makes and
+# enters. Clients on this host reach it at the address that `up` prints.
 
 provider "qemu" "here" {
   dir = "machines" # disks and images, beside this file
@@ -21,11 +17,11 @@ cluster "mycluster" {
   release = "okd-4.20"
 
   installer "assisted" {
-    endpoint = "http://192.0.2.1:8090"
+    endpoint = "http://198.51.100.9:8090"
   }
 
   services {
-    address = "192.0.2.210" # DNS and load balancer, on this host
+    address = "192.0.2.210" # DNS and load balancer, inside
   }
 
   machines "control" {

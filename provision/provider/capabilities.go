@@ -21,12 +21,15 @@ type Consoler interface {
 type Netter interface {
 	// EnsureNet makes the network of a cluster, or brings the one that is there
 	// to what n says, before machines are switched on. It says where on this
-	// host what n publishes is reached. The network goes with the last machine.
+	// host what n publishes is reached.
 	EnsureNet(ctx context.Context, owner Mark, n Net) ([]Published, error)
 	// Enter returns the beginning of a command line that runs what follows it
 	// inside, with files, environment and user as they are. It is nil where
 	// machines are on a network of this host, and nobody has to enter any.
 	Enter(ctx context.Context, owner Mark) ([]string, error)
+	// ReleaseNet removes the network, on which no machine may be left. One that
+	// is gone already is no error; who is inside stays there by themselves.
+	ReleaseNet(ctx context.Context, owner Mark) error
 }
 
 // A Net is what a private network is made of.

@@ -73,7 +73,7 @@ var qemuDescription = Block{Name: "provider", Type: "qemu", Labels: []string{"NA
 	{Name: "dir", Kind: String, Default: "`slipway/qemu` in the user's data directory", Rule: "of disks, images and sockets; relative to the file it is written in"},
 	{Name: "firmware", Kind: String, Default: "`\"bios\"`", Rule: "`\"uefi\"` where one is installed", Words: []string{"bios", "uefi"}},
 	{Name: "accel", Kind: String, Default: "`\"auto\"`", Rule: "`\"kvm\"`; `\"tcg\"`: anywhere, ten times slower; `\"auto\"`: KVM where a guest really runs under it", Words: []string{"auto", "kvm", "tcg"}},
-	{Name: "network", Kind: String, Default: "`\"bridge\"`", Rule: "what machines are plugged into: docs/providers/qemu.md"},
+	{Name: "network", Kind: String, Default: "`\"private\"`", Rule: "`\"private\"`: a network of the cluster's own, made without rights; `\"bridge\"`: the bridge of this host that the network block names", Words: []string{"private", "bridge"}},
 }}
 
 var proxmoxDescription = Block{Name: "provider", Type: "proxmox", Labels: []string{"NAME"}, Attributes: []Attribute{

@@ -95,14 +95,12 @@ func (r rawConfig) accel(cfg *Config) *hcl.Diagnostic {
 func (r rawConfig) network(cfg *Config) *hcl.Diagnostic {
 	switch cfg.Network = Network(r.Network); cfg.Network {
 	case "":
-		cfg.Network = NetworkBridge
-	case NetworkBridge:
+		cfg.Network = NetworkPrivate
+	case NetworkBridge, NetworkPrivate:
 	case networkUser:
-		return wrong(r.NetworkRange, "Network is not offered", "In QEMU's user network no machine reaches another, and nothing here reaches a machine by its address. Write bridge.")
-	case NetworkPrivate:
-		return wrong(r.NetworkRange, "Network is not offered", "A private network can be made, but slipway does not run its services inside of one yet. Write bridge.")
+		return wrong(r.NetworkRange, "Network is not offered", "In QEMU's user network no machine reaches another, and nothing here reaches a machine by its address. Write private, or bridge.")
 	default:
-		return wrong(r.NetworkRange, "Invalid network", "%q is not a kind of network. Write bridge: machines are on the bridge of this host that their network block names.", r.Network)
+		return wrong(r.NetworkRange, "Invalid network", "%q is not a kind of network. Write private: a network of the cluster's own, made without any rights; or bridge: machines are on the bridge of this host that their network block names.", r.Network)
 	}
 	return nil
 }

@@ -25,8 +25,8 @@ func TestDecode(t *testing.T) {
 		name, text string
 		want       Config
 	}{
-		{"nothing", ``, Config{Network: NetworkBridge}},
-		{"defaults, written out", "firmware = \"bios\"\naccel = \"auto\"\nnetwork = \"bridge\"", Config{Network: NetworkBridge}},
+		{"nothing", ``, Config{Network: NetworkPrivate}},
+		{"defaults, written out", "firmware = \"bios\"\naccel = \"auto\"\nnetwork = \"private\"", Config{Network: NetworkPrivate}},
 		{"all else", "dir = \"/srv/q\"\nfirmware = \"uefi\"\naccel = \"kvm\"", Config{Dir: "/srv/q", UEFI: true, Accel: qemu.KVM, Network: NetworkBridge}},
 		{"a directory beside the spec", `dir = "q"`, Config{Dir: filepath.Join("specs", "q"), Network: NetworkBridge}},
 	} {
@@ -52,7 +52,7 @@ func TestDecodeProblems(t *testing.T) {
 		`specs/lab.hcl:4,1-7: Unsupported argument; An argument named "bridge" is not expected here.`,
 		`specs/lab.hcl:1,12-17: Invalid firmware; "efi" is neither bios nor uefi.`,
 		`specs/lab.hcl:2,9-14: Invalid accelerator; "hvf" is not an accelerator. Write kvm, tcg, which runs anywhere and ten times slower, or auto: kvm where a guest really runs under it.`,
-		`specs/lab.hcl:3,11-16: Invalid network; "lan" is not a kind of network. Write bridge: machines are on the bridge of this host that their network block names.`,
+		`specs/lab.hcl:3,11-16: Invalid network; "lan" is not a kind of network. Write private: a network of the cluster's own, made without any rights; or bridge: machines are on the bridge of this host that their network block names.`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
@@ -61,8 +61,7 @@ func TestDecodeProblems(t *testing.T) {
 
 func TestNetworksThatAreNotOffered(t *testing.T) {
 	for network, want := range map[string]string{
-		"user":    `specs/lab.hcl:1,11-17: Network is not offered; In QEMU's user network no machine reaches another, and nothing here reaches a machine by its address. Write bridge.`,
-		"private": `specs/lab.hcl:1,11-20: Network is not offered; A private network can be made, but slipway does not run its services inside of one yet. Write bridge.`,
+		"user":    `specs/lab.hcl:1,11-17: Network is not offered; In QEMU's user network no machine reaches another, and nothing here reaches a machine by its address. Write private, or bridge.`,
 	} {
 		if _, diags := decode(t, `network = "`+network+`"`); diags.Error() != want {
 			t.Errorf("%v\nwant %s", diags, want)
