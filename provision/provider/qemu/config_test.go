@@ -27,8 +27,8 @@ func TestDecode(t *testing.T) {
 	}{
 		{"nothing", ``, Config{Network: NetworkPrivate}},
 		{"defaults, written out", "firmware = \"bios\"\naccel = \"auto\"\nnetwork = \"private\"", Config{Network: NetworkPrivate}},
-		{"all else", "dir = \"/srv/q\"\nfirmware = \"uefi\"\naccel = \"kvm\"", Config{Dir: "/srv/q", UEFI: true, Accel: qemu.KVM, Network: NetworkBridge}},
-		{"a directory beside the spec", `dir = "q"`, Config{Dir: filepath.Join("specs", "q"), Network: NetworkBridge}},
+		{"all else", "dir = \"/srv/q\"\nfirmware = \"uefi\"\naccel = \"kvm\"\nnetwork = \"bridge\"", Config{Dir: "/srv/q", UEFI: true, Accel: qemu.KVM, Network: NetworkBridge}},
+		{"a directory beside the spec", `dir = "q"`, Config{Dir: filepath.Join("specs", "q"), Network: NetworkPrivate}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, diags := decode(t, c.text)
@@ -61,7 +61,7 @@ func TestDecodeProblems(t *testing.T) {
 
 func TestNetworksThatAreNotOffered(t *testing.T) {
 	for network, want := range map[string]string{
-		"user":    `specs/lab.hcl:1,11-17: Network is not offered; In QEMU's user network no machine reaches another, and nothing here reaches a machine by its address. Write private, or bridge.`,
+		"user": `specs/lab.hcl:1,11-17: Network is not offered; In QEMU's user network no machine reaches another, and nothing here reaches a machine by its address. Write private, or bridge.`,
 	} {
 		if _, diags := decode(t, `network = "`+network+`"`); diags.Error() != want {
 			t.Errorf("%v\nwant %s", diags, want)
