@@ -39,12 +39,14 @@ test-servers: ## real servers, unpacked into a cache: DNS servers to compare wit
 	$(GO) test -tags servers ./loadbalancer -run OthersRead
 
 test-rehearse: build ## the examples through the real `up` and `down`
+	@tools/install --lists
 	$(GO) test -tags rehearse -timeout 20m ./cmd/slipway -run Rehearse
 
 SEEDS ?= 1 2 3 4 5
 test-nightly: tools-test build ## what takes longer
 	$(GO) test -race -shuffle=on -count=2 ./...
 	$(GO) test -tags rehearse -count=5 -timeout 80m ./cmd/slipway -run Rehearse -skip 'RehearseCrashPoints|SurvivesKill'
+	$(GO) test -tags 'rehearse nightly' -timeout 20m ./cmd/slipway -run RehearseMachinesAsOrdinaryUser
 	for seed in $(SEEDS); do CRASH_SEED=$$seed $(GO) test -tags rehearse -timeout 40m -v ./cmd/slipway -run 'RehearseCrashPoints|SurvivesKill' || exit; done
 	$(MAKE) --no-print-directory fuzz FUZZTIME=5m
 
@@ -54,8 +56,8 @@ fuzz: ## every fuzz target, a thousand inputs each
 
 lint: ## format, vet, staticcheck and the rules of the house
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
-	$(GO) vet -tags 'rehearse servers' ./...
-	$(GO) tool -modfile=tools/go.mod staticcheck -tags 'rehearse servers' ./...
+	$(GO) vet -tags 'rehearse servers nightly' ./...
+	$(GO) tool -modfile=tools/go.mod staticcheck -tags 'rehearse servers nightly' ./...
 	GOOS=darwin GOARCH=arm64 $(GO) build -o /dev/null ./cmd/slipway
 	GOOS=linux GOARCH=arm64 $(GO) build -o /dev/null ./cmd/slipway
 
