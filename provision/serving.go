@@ -7,11 +7,15 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/slipway-project/slipway/internal/hint"
 	"github.com/slipway-project/slipway/internal/sshx"
+	"github.com/slipway-project/slipway/loadbalancer"
+	"github.com/slipway-project/slipway/provision/event"
 	"github.com/slipway-project/slipway/provision/provider"
 	"github.com/slipway-project/slipway/provision/services"
 	"github.com/slipway-project/slipway/provision/services/remote"
@@ -136,7 +140,7 @@ func (d *distant) on(ctx context.Context, work func(*remote.Host) error) error {
 	socket, _ := d.LookupEnv("SSH_AUTH_SOCK")
 	signers, done, err := sshx.Identities(d.host.Key, socket, home)
 	if err != nil {
-		return err
+		return fmt.Errorf("services host %s: %w", d.host.Host, err)
 	}
 	defer done()
 	h, err := remote.Dial(ctx, remote.Target{Host: d.host.Host, Port: uint16(d.host.Port), User: d.host.User, Signers: signers,
@@ -185,21 +189,61 @@ func (d *distant) stop(ctx context.Context) error {
 
 // servicesExist reports whether anything of the services is anywhere.
 func (p *Project) servicesExist(ctx context.Context) (bool, error) {
+	var errs []error
 	for _, at := range p.servings() {
-		if there, err := at.exists(ctx); there || err != nil {
-			return there, err
+		there, err := at.exists(ctx)
+		if there {
+			return true, nil
 		}
+		errs = append(errs, err)
 	}
-	return p.cluster.Services.Mode == spec.ServicesExternal, nil
+	return false, errors.Join(errs...)
 }
 
 // checkServices looks at every place, and at what of the services is the
 // user's own.
 func (p *Project) checkServices(ctx context.Context) (problems []provider.Problem) {
-	for _, at := range p.servings() {
-		problems = append(problems, at.check(ctx, p.wantServicesAt(1, at.at))...)
+	places := p.servings()
+	for _, at := range places {
+		found := at.check(ctx, p.wantServicesAt(1, at.at))
+		if isFatal(found) && servedAnywhere(ctx, places) { // one of two may die
+			for i := range found {
+				found[i].Fatal = false
+			}
+		}
+		problems = append(problems, found...)
+	}
+	if p.cluster.Services.Balancer.Mode == spec.BalancerExternal {
+		problems = append(problems, checkBalancer(ctx, p.Balancers()[0])...)
 	}
 	return problems
+}
+
+func isFatal(problems []provider.Problem) bool {
+	return slices.ContainsFunc(problems, func(p provider.Problem) bool { return p.Fatal })
+}
+
+// servedAnywhere reports whether there are several places, and one serves.
+func servedAnywhere(ctx context.Context, places []servingAt) bool {
+	return len(places) > 1 && slices.ContainsFunc(places, func(at servingAt) bool {
+		_, err := at.status(ctx)
+		return err == nil
+	})
+}
+
+// checkBalancer warns of a load balancer of the user's own that does not accept
+// connections. Behind one that does may be nobody yet.
+func checkBalancer(ctx context.Context, c loadbalancer.Config) []provider.Problem {
+	deaf := loadbalancer.Deaf(ctx, c)
+	if len(deaf) == 0 {
+		return nil
+	}
+	var ports []string
+	for _, a := range deaf {
+		ports = append(ports, fmt.Sprint(a.Port()))
+	}
+	return []provider.Problem{{What: fmt.Sprintf("your load balancer at %s accepts no connections at %s", deaf[0].Addr(), strings.Join(ports, ", ")),
+		Hint: "`slipway lb render` prints a configuration for it, `slipway lb check` asks every port as the cluster will"}}
 }
 
 // servicesStatus is how the services are, in a few words.
@@ -226,15 +270,28 @@ func (p *Project) servicesStatus(ctx context.Context) string {
 }
 
 // haveServed has the document served at every place. Where there are several,
-// one that fails does not keep the others from it.
+// one that fails is only warned of: what makes the cluster goes on with the
+// others.
 func (r *run) haveServed(ctx context.Context, serial uint64) error {
-	var errs []error
-	for _, at := range r.servings() {
-		if err := at.serve(ctx, r.wantServicesAt(serial, at.at)); err != nil {
-			errs = append(errs, fmt.Errorf("services on %s: %w", at, err))
-		}
+	places := r.servings()
+	failed := make([]error, len(places))
+	var group sync.WaitGroup
+	for i, at := range places {
+		group.Go(func() {
+			if err := at.serve(ctx, r.wantServicesAt(serial, at.at)); err != nil {
+				failed[i] = fmt.Errorf("services on %s: %w", at, err)
+			}
+		})
 	}
-	return errors.Join(errs...)
+	group.Wait()
+	errs := slices.DeleteFunc(failed, func(err error) bool { return err == nil })
+	if len(errs) == len(places) || ctx.Err() != nil {
+		return errors.Join(errs...)
+	}
+	for _, err := range errs {
+		r.emit(event.Event{Kind: event.Warning, Message: err.Error()})
+	}
+	return nil
 }
 
 // servicesBudget is what starting the services may take: on another host,

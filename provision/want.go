@@ -101,10 +101,22 @@ func (p *Project) wantServicesAt(serial uint64, at netip.Addr) services.Document
 	return doc
 }
 
+// Balancers are what the cluster needs of a load balancer at each of the
+// addresses that its API has, whoever serves there.
+func (p *Project) Balancers() (all []loadbalancer.Config) {
+	for _, at := range p.cluster.Services.API() {
+		all = append(all, services.Build(p.servicesView(1, at)).Balancer)
+	}
+	return all
+}
+
 func (p *Project) servicesView(serial uint64, at netip.Addr) services.View {
 	c := p.cluster
 	view := services.View{Name: c.Name, Domain: c.Domain, Services: at, API: c.Services.API(),
-		Network: c.Network.CIDR, Upstream: c.Network.Upstream, Serial: serial, Balancer: loadbalancer.Mode(c.Services.Balancer.Mode)}
+		Network: c.Network.CIDR, Upstream: c.Network.Upstream, Serial: serial}
+	if mode := c.Services.Balancer.Mode; mode != spec.BalancerExternal {
+		view.Balancer = loadbalancer.Mode(mode)
+	}
 	for _, other := range networks(c) {
 		if other != c.Network.CIDR.Masked() {
 			view.Others = append(view.Others, other)

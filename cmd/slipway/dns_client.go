@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"runtime"
 	"slices"
@@ -166,5 +167,5 @@ func resolvesHere(ctx context.Context, c spec.Cluster) bool {
 	ctx, cancel := context.WithTimeout(ctx, askHere)
 	defer cancel()
 	addresses, err := net.DefaultResolver.LookupHost(ctx, "api."+c.FullName()+".")
-	return err == nil && slices.Contains(addresses, c.Services.Address.String())
+	return err == nil && slices.ContainsFunc(c.Services.API(), func(a netip.Addr) bool { return slices.Contains(addresses, a.String()) })
 }

@@ -88,7 +88,7 @@ func clusterDNS(c spec.Cluster) netip.AddrPort {
 	if server := c.Services.DNS.Server; server.IsValid() {
 		return server
 	}
-	return netip.AddrPortFrom(c.Services.Address, dnsPort)
+	return netip.AddrPortFrom(c.Services.Addresses()[0], dnsPort)
 }
 
 // saveExport writes the files, each whole or not at all, and lists them.

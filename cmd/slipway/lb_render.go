@@ -52,7 +52,7 @@ func (a *app) lbRender(ctx context.Context, o lbRenderFlags) error {
 	if err != nil {
 		return err
 	}
-	text, err := o.render(ctx, p.Services().Balancer)
+	text, err := o.render(ctx, p.Balancers()[0])
 	if err != nil {
 		return err
 	}

@@ -163,6 +163,9 @@ func (l *loader) servicesHosts(c *cluster, raw *rawServices) {
 	s := &c.Services
 	if s.Mode != ServicesSSH {
 		for _, h := range raw.SSH {
+			if raw.Mode != nil && raw.Mode.Range.Filename != h.Range.Filename {
+				continue // an override says otherwise for once
+			}
 			l.warnf(h.Range, "Unused block", "The mode of the services is %q: nothing is done on this host. Write mode = \"ssh\", or remove the block.", s.Mode)
 		}
 		return
