@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"syscall"
+	"time"
 )
 
 // A network is the configured network of a running system.
@@ -143,26 +144,61 @@ func (n *network) listen(tcpPort int) ([]net.Listener, error) {
 
 // dial connects to host:port; a name is asked of the host's own resolver.
 func (n *network) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	host, tcpPort, err := net.SplitHostPort(address)
+	addrs, port, err := n.targets(ctx, address)
 	if err != nil {
 		return nil, err
+	}
+	return n.dialAny(ctx, network, addrs, port)
+}
+
+// dialWithin is dial with a time-out, which begins once the name is known: the
+// resolver has its own.
+func (n *network) dialWithin(ctx context.Context, d time.Duration, network, address string) (net.Conn, error) {
+	addrs, port, err := n.targets(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	return n.dialAny(ctx, network, addrs, port)
+}
+
+func (n *network) targets(ctx context.Context, address string) (addrs []netip.Addr, port string, err error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, "", err
 	}
 	if addr, err := netip.ParseAddr(host); err == nil {
-		return n.dialAddr(ctx, network, addr, tcpPort)
+		return []netip.Addr{addr}, port, nil
 	}
-	addrs, err := n.resolver.lookup(ctx, host)
-	if err != nil {
-		return nil, err
-	}
+	addrs, err = n.resolver.lookup(ctx, host)
+	return addrs, port, err
+}
+
+// dialAny connects to the first of the addresses that lets it.
+func (n *network) dialAny(ctx context.Context, network string, addrs []netip.Addr, port string) (net.Conn, error) {
 	var errs []error
-	for _, addr := range addrs {
-		conn, err := n.dialAddr(ctx, network, addr, tcpPort)
+	for i, addr := range addrs {
+		ctx, cancel := share(ctx, len(addrs)-i)
+		conn, err := n.dialAddr(ctx, network, addr, port)
+		cancel()
 		if err == nil {
 			return conn, nil
 		}
 		errs = append(errs, err)
 	}
 	return nil, errors.Join(errs...)
+}
+
+// share ends after the first of n equal parts of the time that ctx has left, as
+// Go's net.Dialer, which Ignition, the agent and kubelet use, divides it over
+// the addresses of a name.
+func share(ctx context.Context, n int) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(deadline)/time.Duration(n))
 }
 
 func (n *network) dialAddr(ctx context.Context, network string, addr netip.Addr, port string) (net.Conn, error) {

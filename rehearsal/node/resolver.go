@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/miekg/dns"
@@ -30,8 +31,7 @@ var errNoName = errors.New("no such host")
 func (r resolver) lookup(ctx context.Context, name string) ([]netip.Addr, error) {
 	var last error
 	for _, candidate := range r.candidates(name) {
-		v4, err4 := r.records(ctx, candidate, dns.TypeA)
-		v6, err6 := r.records(ctx, candidate, dns.TypeAAAA)
+		v4, v6, err4, err6 := r.both(ctx, candidate)
 		if addrs := append(addresses(v4), addresses(v6)...); len(addrs) > 0 {
 			return addrs, nil
 		}
@@ -43,6 +43,16 @@ func (r resolver) lookup(ctx context.Context, name string) ([]netip.Addr, error)
 		last = errNoName
 	}
 	return nil, fmt.Errorf("lookup %s: %w", name, last)
+}
+
+// both asks for IPv4 and IPv6 side by side, as glibc and Go do: a server that
+// is off is waited for once.
+func (r resolver) both(ctx context.Context, name string) (v4, v6 []dns.RR, err4, err6 error) {
+	var group sync.WaitGroup
+	group.Go(func() { v6, err6 = r.records(ctx, name, dns.TypeAAAA) })
+	v4, err4 = r.records(ctx, name, dns.TypeA)
+	group.Wait()
+	return v4, v6, err4, err6
 }
 
 // candidates are the names to ask for: a name that ends in a dot is whole, any

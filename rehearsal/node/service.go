@@ -35,9 +35,7 @@ func (s *system) service(r Reporter) *service {
 // with the system.
 func (s *system) client(t *http.Transport) *http.Client {
 	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		ctx, cancel := context.WithTimeout(ctx, s.host.patience(apiTimeout))
-		defer cancel()
-		return s.net.dial(ctx, network, address)
+		return s.net.dialWithin(ctx, s.host.patience(apiTimeout), network, address)
 	}
 	t.TLSHandshakeTimeout = apiTimeout
 	s.mu.Lock()
