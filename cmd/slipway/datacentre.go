@@ -105,6 +105,7 @@ func (d *datacentre) addCluster(a *app, r reading, c spec.Cluster) error {
 	}
 	d.config.Services = append(d.config.Services, c.Services.Address)
 	d.replace("this host", "a network namespace that has "+c.Services.Address.String())
+	d.addServicesHosts(c)
 	return nil
 }
 

@@ -94,7 +94,7 @@ func (a *app) rehearse(ctx context.Context, o rehearseFlags) (err error) {
 		return err
 	}
 	a.patient.Store(true)
-	w, err := a.openWorld(ctx, o, [][]string{a.files})
+	w, err := a.openWorld(ctx, o, [][]string{a.files}, foreign)
 	if err != nil {
 		return err
 	}

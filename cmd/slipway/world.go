@@ -54,7 +54,7 @@ func (a *app) world(ctx context.Context, o rehearseFlags, output string) (err er
 	for _, f := range a.files {
 		specs = append(specs, []string{f})
 	}
-	w, err := a.openWorld(ctx, o, specs)
+	w, err := a.openWorld(ctx, o, specs, nil)
 	if err != nil {
 		return err
 	}
@@ -90,12 +90,16 @@ type world struct {
 	process *rehearsal.Process
 }
 
-// openWorld starts the datacentre that the specs, each a list of files, need.
-func (a *app) openWorld(ctx context.Context, o rehearseFlags, specs [][]string) (*world, error) {
+// openWorld starts the datacentre that the specs, each a list of files, need,
+// unless refuse, which may be nil, has something against them.
+func (a *app) openWorld(ctx context.Context, o rehearseFlags, specs [][]string, refuse func([]reading) error) (*world, error) {
 	if err := o.check(); err != nil {
 		return nil, usage(err)
 	}
 	readings, err := a.readEach(specs)
+	if err == nil && refuse != nil {
+		err = refuse(readings)
+	}
 	if err != nil {
 		return nil, err
 	}
