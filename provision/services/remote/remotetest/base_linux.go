@@ -69,13 +69,20 @@ apt-get update -q
 
 func stock(t testing.TB, root string) {
 	t.Helper()
+	lendNetwork(t, root, func() { run(t, "chroot", root, "/bin/sh", "-c", stockScript) })
+}
+
+// lendNetwork gives the system at root what it takes to reach this host's
+// archive, for as long as do takes.
+func lendNetwork(t testing.TB, root string, do func()) {
+	t.Helper()
 	proxies, _ := filepath.Glob("/etc/apt/apt.conf.d/*proxy*")
 	for _, path := range append(proxies, "/etc/resolv.conf", "/etc/hosts") {
 		text, err := os.ReadFile(path)
 		must(t, err)
 		must(t, os.WriteFile(filepath.Join(root, path), text, 0o644))
 	}
-	run(t, "chroot", root, "/bin/sh", "-c", stockScript)
+	do()
 	for _, path := range proxies {
 		must(t, os.Remove(filepath.Join(root, path)))
 	}

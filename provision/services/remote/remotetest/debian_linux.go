@@ -38,7 +38,9 @@ func Boot(t testing.TB) *Debian {
 		without(t, "a Debian root needs root")
 	}
 	d := &Debian{t: t, Root: filepath.Join(t.TempDir(), "root")}
-	d.mount(base(t))
+	d.overlay(base(t))
+	d.mount()
+	d.Write("usr/local/sbin/systemctl", initScript, 0o755)
 	d.admit()
 	t.Cleanup(func() {
 		if said, err := os.ReadFile(filepath.Join(d.Root, "run/unit.log")); err == nil && t.Failed() {
@@ -48,13 +50,17 @@ func Boot(t testing.TB) *Debian {
 	return d
 }
 
-func (d *Debian) mount(base string) {
+// overlay lays the root over base, which stays as it is.
+func (d *Debian) overlay(base string) {
 	upper, work := d.Root+"-upper", d.Root+"-work"
 	for _, dir := range []string{d.Root, upper, work} {
 		must(d.t, os.MkdirAll(dir, 0o755))
 	}
 	must(d.t, syscall.Mount("overlay", d.Root, "overlay", 0, "lowerdir="+base+",upperdir="+upper+",workdir="+work))
 	d.t.Cleanup(func() { must(d.t, syscall.Unmount(d.Root, syscall.MNT_DETACH)) })
+}
+
+func (d *Debian) mount() {
 	for target, kind := range map[string]string{"proc": "proc", "dev/shm": "tmpfs", "run": "tmpfs"} {
 		path := filepath.Join(d.Root, target)
 		must(d.t, os.MkdirAll(path, 0o755))
@@ -91,7 +97,6 @@ func (d *Debian) admit() {
 	must(d.t, err)
 	d.KeyFile = d.Root + "-key"
 	must(d.t, os.WriteFile(d.KeyFile, pem.EncodeToMemory(block), 0o600))
-	d.Write("usr/local/sbin/systemctl", initScript, 0o755)
 	run(d.t, "chroot", d.Root, "useradd", "-p", "*", "-m", "-s", "/bin/sh", User)
 	d.Write("etc/sudoers.d/admin", User+" ALL=(ALL) NOPASSWD: ALL\n", 0o440)
 	d.Write("home/"+User+"/.ssh/authorized_keys", string(ssh.MarshalAuthorizedKey(d.Key.PublicKey())), 0o600)
