@@ -20,15 +20,15 @@ import (
 // bootTime is how long a machine may keep others from starting.
 const bootTime = 20 * time.Second
 
-// A virtual machine boots a real kernel, in a QEMU of its own. While it is on,
-// a goroutine runs it.
+// A virtual is a machine that boots a real kernel in a QEMU of its own. While it
+// is on, a goroutine runs it.
 type virtual struct {
 	rack *vmRack
 	dir  string
-	wire wire
 
 	mu      sync.Mutex
 	vm      pve.VM
+	wire    wire
 	running *qemu.Running // nil: off, or about to start
 	said    chan struct{} // closed when its guest has spoken, once a boot
 	state   node.HostState
@@ -49,12 +49,16 @@ func (v *virtual) on(vm pve.VM) error {
 	if err != nil {
 		return err
 	}
-	if v.wire, err = v.rack.connect(vm, v.tell); err != nil {
+	w, err := v.rack.connect(vm, v.tell)
+	if err != nil {
 		return errors.Join(err, closeAll(taps))
 	}
 	ctx, cut := context.WithCancel(context.Background())
-	v.vm, v.cut, v.done = vm, cut, make(chan struct{})
-	v.set(func(s *node.HostState) { *s = node.HostState{Phase: node.PhaseFirmware, Boots: s.Boots} })
+	v.cut, v.done = cut, make(chan struct{})
+	v.set(func(s *node.HostState) {
+		v.vm, v.wire = vm, w
+		*s = node.HostState{Phase: node.PhaseFirmware, Boots: s.Boots}
+	})
 	go func() {
 		defer close(v.done)
 		v.fail(v.run(ctx, taps))
