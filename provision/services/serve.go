@@ -55,7 +55,7 @@ func Serve(ctx context.Context, o ServeOptions) error {
 	if o.Log == nil {
 		o.Log = io.Discard
 	}
-	lock, err := lockRunDir(o.RunDir)
+	lock, err := lockRunDir(ctx, o.RunDir)
 	if err != nil {
 		return err
 	}
@@ -77,9 +77,13 @@ func Serve(ctx context.Context, o ServeOptions) error {
 	return errors.Join(s.run(ctx), s.end())
 }
 
+// lockTime is how long the lock of a process that is just being killed may
+// outlive it: with a child that it was forking.
+const lockTime = 2 * time.Second
+
 // lockRunDir keeps a second process out of the run directory; the lock goes
 // with its holder, however that ends.
-func lockRunDir(dir string) (*os.File, error) {
+func lockRunDir(ctx context.Context, dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("run directory: %w", err)
 	}
@@ -87,11 +91,29 @@ func lockRunDir(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("run directory: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := lock(ctx, f); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("run directory %s is in use by another slipway serve: %w", dir, err)
 	}
 	return f, nil
+}
+
+func lock(ctx context.Context, f *os.File) error {
+	ctx, cancel := context.WithTimeout(ctx, lockTime)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-tick.C:
+		}
+	}
 }
 
 // begin serves the first document, or nothing.

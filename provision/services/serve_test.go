@@ -333,6 +333,26 @@ func TestApplyServesADocument(t *testing.T) {
 	}
 }
 
+// accepts waits for a connection at an address: one that came while the
+// listener changed may have been cut.
+func accepts(t *testing.T, at netip.AddrPort) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	for {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", at.String())
+		if err == nil {
+			conn.Close()
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatal(err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
 // A document may ask for another balancer at any time.
 func TestServeChangesTheBalancer(t *testing.T) {
 	d := local(newOwner())
@@ -348,11 +368,7 @@ func TestServeChangesTheBalancer(t *testing.T) {
 		if err != nil || !strings.HasPrefix(st.Balancer.Name, string(mode)) || len(st.Balancer.Frontends) != 4 {
 			t.Errorf("%+v, %v; want %s", st.Balancer, err, mode)
 		}
-		conn, err := net.Dial("tcp", d.Balancer.Frontends[0].Bind.String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		conn.Close()
+		accepts(t, d.Balancer.Frontends[0].Bind)
 	}
 	if found, err := loadbalancer.Running(d.Owner); err != nil || len(found) > 0 {
 		t.Errorf("haproxy is left: %v, %v", found, err)
