@@ -65,6 +65,35 @@ cluster "mycluster" {
 	}
 }
 
+// Services hosts that an override leaves unused for once are no mistake; those
+// that the spec itself does are.
+func TestOverrideOfTheServicesMode(t *testing.T) {
+	hosts := strings.Replace(valid, `services { address = "192.0.2.210" }`, "services {\n  address = \"192.0.2.210\"\n  mode = \"ssh\"\n  ssh { host = \"a\" }\n}", 1)
+	for _, tt := range []struct {
+		name, spec, override string
+		warned               bool
+	}{
+		{"by the override", hosts, "cluster \"mycluster\" {\n  services {\n    mode = \"local\"\n  }\n}", false},
+		{"by the spec", strings.Replace(hosts, `"ssh"`, `"local"`, 1), "", true},
+		{"by default", strings.Replace(hosts, `mode = "ssh"`, "", 1), "", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			opts := known
+			opts.WorkDir = t.TempDir()
+			write(t, opts.WorkDir, "cluster.hcl", tt.spec)
+			write(t, opts.WorkDir, "o.hcl", tt.override)
+			opts.Override = "o.hcl"
+			s, diags, _ := Load([]string{"cluster.hcl"}, opts)
+			if s == nil || strings.Contains(told(diags), "Unused block") != tt.warned {
+				t.Errorf("diagnostics %q, warned: %v", told(diags), tt.warned)
+			}
+			if s != nil && s.Clusters[0].Services.Mode != ServicesLocal {
+				t.Errorf("mode %q", s.Clusters[0].Services.Mode)
+			}
+		})
+	}
+}
+
 func TestOverrideOfWhatIsNotThere(t *testing.T) {
 	_, diags := override(t, "provider \"proxmox\" \"hom\" {}\ncluster \"mycluster\" { relase = \"okd-4.21\" }\nlocals { x = locl.y }")
 	want := []string{
