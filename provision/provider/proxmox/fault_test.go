@@ -151,7 +151,30 @@ func TestNextRunWaitsForTheUpload(t *testing.T) {
 	}
 }
 
-// So are destroying, starting and stopping.
+// A run that ends while an image is being deleted does not make the next one
+// believe that it is stored: it is listed until the very end.
+func TestNextRunWaitsForTheDeletion(t *testing.T) {
+	d := newDatacentre(t, func(c *pve.Config) {
+		c.Faults = []pve.Fault{{Kind: pve.TaskSlow, Task: "imgdel", Delay: 30 * time.Second}}
+	})
+	img, ref := iso(t, 1000), ""
+	put := func() (err error) {
+		ref, err = d.open().Put(bounded(t), img, []string{"pve1"}, nil)
+		return err
+	}
+	if err := put(); err != nil {
+		t.Fatal(err)
+	}
+	interrupt(t, "imgdel", func(ctx context.Context) error { return d.open().Drop(ctx, ref) })
+	if err := put(); err != nil {
+		t.Fatal(err)
+	}
+	if n := d.count(http.MethodPost, "/nodes/{node}/storage/{storage}/upload"); n != 2 || len(d.server.Images()) != 1 {
+		t.Errorf("%d uploads, want 2; images %v", n, d.server.Images())
+	}
+}
+
+// Destroying, starting and stopping are waited for too.
 func TestNextRunWaitsForTheTask(t *testing.T) {
 	for _, c := range []struct {
 		task    string

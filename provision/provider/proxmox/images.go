@@ -94,17 +94,13 @@ func (p *Provider) put(ctx context.Context, at shelf, img provider.Image, places
 	return ref, nil
 }
 
-// lacking lists the nodes that do not have the image, once the copies have
-// ended that an earlier run of this token has begun.
+// lacking lists the nodes that do not have the image, once what an earlier
+// run of this token has begun to copy or to delete has ended.
 func (p *Provider) lacking(ctx context.Context, nodes []string, ref string, size int64) ([]string, error) {
-	missing, err := p.without(ctx, nodes, ref, size)
-	if err != nil || len(missing) == 0 {
-		return missing, err
-	}
-	if err := p.awaitUploads(ctx); err != nil {
+	if err := p.awaitImages(ctx); err != nil {
 		return nil, err
 	}
-	return p.without(ctx, missing, ref, size)
+	return p.without(ctx, nodes, ref, size)
 }
 
 func (p *Provider) without(ctx context.Context, nodes []string, ref string, size int64) ([]string, error) {

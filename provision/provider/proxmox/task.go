@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -122,13 +123,13 @@ func (c *client) runningTask(ctx context.Context, node, kind, user string, vmid 
 	return upid{}, false, nil
 }
 
-// underWay lists the tasks of a kind that are under way anywhere in the
+// underWay lists the tasks of some kinds that are under way anywhere in the
 // cluster, as far as the token may see them: its own.
-func (p *Provider) underWay(ctx context.Context, kind string) ([]upid, error) {
+func (p *Provider) underWay(ctx context.Context, kinds ...string) ([]upid, error) {
 	all, err := p.tasks.get(ctx)
 	var found []upid
 	for _, t := range all {
-		if task, bad := parseUPID(string(t.UPID)); bad == nil && t.End == 0 && task.kind == kind {
+		if task, bad := parseUPID(string(t.UPID)); bad == nil && t.End == 0 && slices.Contains(kinds, task.kind) {
 			found = append(found, task)
 		}
 	}
@@ -149,16 +150,17 @@ func (c *client) settled(ctx context.Context, task upid, within time.Duration) e
 	return nil
 }
 
-// awaitUploads waits for the copies that this token's uploads have begun and
-// no run waits for any more. Their handles do not tell what is copied, nor
-// need they be on the node that it is for.
-func (p *Provider) awaitUploads(ctx context.Context) error {
+// awaitImages waits for the copies and deletions of images that this token
+// has begun and no run waits for any more: an image that is being deleted is
+// listed still. Their handles do not tell which image it is, nor need they be
+// on the node that it is for.
+func (p *Provider) awaitImages(ctx context.Context) error {
 	token, err := p.token()
 	if err != nil {
 		return err
 	}
-	copies, err := p.underWay(ctx, "imgcopy")
-	for _, task := range copies {
+	tasks, err := p.underWay(ctx, "imgcopy", "imgdel")
+	for _, task := range tasks {
 		if task.user == token.id {
 			err = errors.Join(err, p.api.settled(ctx, task, imageTask))
 		}
