@@ -3,6 +3,8 @@ package provision
 import (
 	"context"
 	"fmt"
+	"net/netip"
+	"slices"
 
 	"github.com/slipway-project/slipway/provision/kube"
 	"github.com/slipway-project/slipway/provision/spec"
@@ -45,7 +47,7 @@ func (r *run) label(n spec.Node) func(context.Context) error {
 // withAPI opens the cluster's API at the load balancer for one call of f, which
 // must be safe to repeat: where there are two balancers, one may be down.
 func (p *Project) withAPI(f func(*kube.Client) error) (err error) {
-	for _, at := range p.cluster.Services.API() {
+	for _, at := range p.apiAddresses() {
 		client, openErr := p.api(at)
 		if openErr != nil {
 			return openErr
@@ -53,8 +55,24 @@ func (p *Project) withAPI(f func(*kube.Client) error) (err error) {
 		err = f(client)
 		client.Close()
 		if err == nil {
+			if p.answered != nil {
+				p.answered.Store(&at)
+			}
 			return nil
 		}
 	}
 	return err
+}
+
+// apiAddresses begin with the one that answered last: one that does not is
+// waited for.
+func (p *Project) apiAddresses() []netip.Addr {
+	all := slices.Clone(p.cluster.Services.API())
+	if p.answered == nil || p.answered.Load() == nil {
+		return all
+	}
+	if i := slices.Index(all, *p.answered.Load()); i > 0 {
+		all[0], all[i] = all[i], all[0]
+	}
+	return all
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -41,6 +42,7 @@ type Project struct {
 	store     *filestore.Store
 	provider  machines
 	installer installer.Installer
+	answered  *atomic.Pointer[netip.Addr] // where the API did last
 }
 
 // machines is what `up` needs of a provider: all of it is asked for when the
@@ -60,7 +62,7 @@ func Open(c spec.Cluster, o Options) (*Project, hcl.Diagnostics) {
 		o.Sink = event.Discard
 	}
 	o.Sink = event.Clock(o.Sink)
-	p := &Project{Options: o, cluster: c, store: filestore.New(o.Home)}
+	p := &Project{Options: o, cluster: c, store: filestore.New(o.Home), answered: new(atomic.Pointer[netip.Addr])}
 	p.learned = p.recorded
 	made, diags := providers.Open(c.Provider.Type, c.Provider.Body, c.Provider.Context, o.LookupEnv, o.Pace)
 	engine, more := installers.Open(c.Installer.Type, c.Installer.Body, c.Installer.Context, o.LookupEnv, o.Pace)
