@@ -3,13 +3,10 @@ package proxmox_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -31,68 +28,6 @@ func made(ctx context.Context, p *proxmox.Provider, m provider.Machine) (provide
 			return got, err
 		}
 		taken = append(taken, m.ID)
-	}
-}
-
-// Two runs that want the same few ids at the same time never get the same
-// one, and leave nothing behind.
-func TestTwoRunsAtOnce(t *testing.T) {
-	const runs, each = 20, 5
-	d := newDatacentre(t, nil)
-	cfg := d.config()
-	cfg.VMIDs = proxmox.Range{First: 500, Last: 500 + 2*each}
-	for range runs {
-		var group sync.WaitGroup
-		got := make(chan string, 2*each)
-		for side := range 2 {
-			p := d.openWith(cfg)
-			for i := range each {
-				m := node(i)
-				m.Mark.Cluster = fmt.Sprintf("c%d.lab.test", side)
-				m.Name = m.Node + "." + m.Mark.Cluster
-				group.Go(func() {
-					m, err := made(bounded(t), p, m)
-					if err != nil {
-						t.Error(err)
-					}
-					got <- m.ID
-				})
-			}
-		}
-		group.Wait()
-		close(got)
-		ids := slices.Sorted(func(yield func(string) bool) {
-			for id := range got {
-				yield(id)
-			}
-		})
-		if there := d.machines(); len(slices.Compact(slices.Clone(ids))) != 2*each || !slices.Equal(ids, there) {
-			t.Fatalf("ids %v were told, machines %v are there", ids, there)
-		}
-		removeAll(t, d, cfg)
-	}
-}
-
-func removeAll(t *testing.T, d *datacentre, cfg proxmox.Config) {
-	t.Helper()
-	p := d.openWith(cfg)
-	for side := range 2 {
-		found, err := p.Find(bounded(t), provider.Mark{Cluster: fmt.Sprintf("c%d.lab.test", side)})
-		if err != nil || len(found) != 5 {
-			t.Fatalf("%d machines found, %v", len(found), err)
-		}
-		var group sync.WaitGroup
-		for _, m := range found {
-			group.Go(func() {
-				if err := p.Release(bounded(t), m); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		group.Wait()
-	}
-	if left := d.machines(); len(left) != 0 {
-		t.Fatalf("VMs %v are left", left)
 	}
 }
 

@@ -6,11 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -368,42 +364,5 @@ func TestTaskIsRecordedFirst(t *testing.T) {
 	})
 	if err := c.finish(ctx, someUPID, vmTask); !errors.Is(err, full) {
 		t.Errorf("error is %v", err)
-	}
-}
-
-// An upload takes as much memory for a large image as for a small one.
-func TestUploadInConstantMemory(t *testing.T) {
-	const size = 1 << 30
-	path := filepath.Join(t.TempDir(), "sparse.iso")
-	if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, size)); err != nil {
-		t.Fatal(err)
-	}
-	var got int64
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		got, _ = io.Copy(io.Discard, r.Body)
-		fmt.Fprintf(w, `{"data":%q}`, someUPID)
-	}))
-	defer server.Close()
-	endpoint, err := url.Parse(server.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := newTransport(anchors{})
-	defer pool.CloseIdleConnections()
-	c, err := newClient(endpoint, pool, firstUse(secret.Of("test", testToken)), 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	img := provider.Image{Name: "slipway-a-0.iso", Path: path, Size: size, SHA256: strings.Repeat("0", 64)}
-	handle, err := c.upload(t.Context(), "pve1", shelf{"local", "iso"}, img, func(int64) {})
-	runtime.ReadMemStats(&after)
-	if err != nil || handle != someUPID || got < size {
-		t.Errorf("%d bytes arrived, handle %q, error %v", got, handle, err)
-	}
-	// All that was ever allocated, by the server too, bounds what was in use.
-	if took := (after.TotalAlloc - before.TotalAlloc) >> 20; took >= 64 {
-		t.Errorf("%d MiB were allocated", took)
 	}
 }

@@ -20,7 +20,6 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
-	"go.uber.org/goleak"
 
 	"github.com/slipway-project/slipway/internal/pace"
 	"github.com/slipway-project/slipway/internal/tlspin"
@@ -30,8 +29,6 @@ import (
 	"github.com/slipway-project/slipway/rehearsal/pve"
 	"github.com/slipway-project/slipway/rehearsal/pve/pveschema"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	speed      = pace.Pace(100)
@@ -182,22 +179,33 @@ func (d *datacentre) swallow(r *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
-func (d *datacentre) config() proxmox.Config {
+// spec is the body of a provider block for the datacentre.
+func (d *datacentre) spec() string {
 	pin := tlspin.Fingerprint(d.web.Certificate())
-	return d.decode(fmt.Sprintf("endpoint = %q\nfingerprint = %q\npool = %q\n", d.web.URL, pin, d.pool))
+	return fmt.Sprintf("endpoint = %q\nfingerprint = %q\npool = %q\n", d.web.URL, pin, d.pool)
 }
+
+func (d *datacentre) config() proxmox.Config { return d.decode(d.spec()) }
 
 func (d *datacentre) decode(body string) proxmox.Config {
 	d.t.Helper()
-	file, diags := hclsyntax.ParseConfig([]byte(body), "test.hcl", hcl.InitialPos)
-	if !diags.HasErrors() {
-		var cfg proxmox.Config
-		if cfg, diags = proxmox.Decode(file.Body, nil); !diags.HasErrors() {
-			return cfg
-		}
+	cfg, err := decode(body)
+	if err != nil {
+		d.t.Fatal(err)
 	}
-	d.t.Fatal(diags)
-	return proxmox.Config{}
+	return cfg
+}
+
+func decode(body string) (proxmox.Config, error) {
+	file, diags := hclsyntax.ParseConfig([]byte(body), "test.hcl", hcl.InitialPos)
+	if diags.HasErrors() {
+		return proxmox.Config{}, diags
+	}
+	cfg, diags := proxmox.Decode(file.Body, nil)
+	if diags.HasErrors() {
+		return cfg, diags
+	}
+	return cfg, nil
 }
 
 func (d *datacentre) open() *proxmox.Provider { return d.openWith(d.config()) }
