@@ -76,9 +76,19 @@ func (p *Provider) checkRights(s *survey) {
 		case n.optional != "":
 			s.warn(n.grant(s.token), "the token lacks %s on %s: %s", strings.Join(missing, ", "), n.path, n.optional)
 		default:
-			s.fatal(n.grant(s.token), "the token lacks %s on %s", strings.Join(missing, ", "), n.path)
+			s.fatal(n.grant(s.token), "the token lacks %s on %s%s", strings.Join(missing, ", "), n.path, n.doubt(missing))
 		}
 	}
+}
+
+// doubt names the other cause of having no rights at all on a storage: one that
+// does not exist looks the same to a token.
+func (n need) doubt(missing []string) string {
+	storage, ok := strings.CutPrefix(n.path, "/storage/")
+	if !ok || len(missing) < len(n.privileges) {
+		return ""
+	}
+	return fmt.Sprintf(", or storage %q does not exist", storage)
 }
 
 // grant writes the commands for a node's shell, the same for 8 and 9. A token
