@@ -1,6 +1,7 @@
 package proxmox_test
 
 import (
+	"fmt"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -67,8 +68,8 @@ func TestCheck(t *testing.T) {
 		{name: "storages that are not there", cfg: func(c *proxmox.Config) {
 			c.Nodes, c.Storage = []string{"pve1"}, proxmox.Storage{Disk: "fast", ISO: "nas"}
 		}, want: asIs, tell: []provider.Problem{
-			lacks("Datastore.AllocateSpace, Datastore.Audit", "/storage/fast", "SlipwayDisks", "Datastore.AllocateSpace Datastore.Audit"),
-			lacks("Datastore.AllocateTemplate, Datastore.Audit", "/storage/nas", "SlipwayImages", "Datastore.AllocateTemplate Datastore.Audit"),
+			absent(lacks("Datastore.AllocateSpace, Datastore.Audit", "/storage/fast", "SlipwayDisks", "Datastore.AllocateSpace Datastore.Audit"), "fast"),
+			absent(lacks("Datastore.AllocateTemplate, Datastore.Audit", "/storage/nas", "SlipwayImages", "Datastore.AllocateTemplate Datastore.Audit"), "nas"),
 			warning(lacks("Datastore.Allocate", "/storage/nas", "SlipwayCleanup", "Datastore.Allocate"), ": `slipway down` leaves the boot image there"),
 		}},
 		{name: "a storage that takes no ISO images", world: func(c *pve.Config) { c.Storages[0].Content = []string{"vztmpl"} },
@@ -125,6 +126,12 @@ func TestCheck(t *testing.T) {
 // auditor may see the size of the nodes.
 func auditor(c *pve.Config) {
 	c.Tokens[0].ACL = append(slices.Clone(leastRights), pve.ACL{Path: "/nodes", Propagate: true, Privileges: []string{"Sys.Audit"}})
+}
+
+// absent adds what else a storage without rights may be.
+func absent(p provider.Problem, storage string) provider.Problem {
+	p.What += fmt.Sprintf(", or storage %q does not exist", storage)
+	return p
 }
 
 func lacks(missing, path, role, privileges string) provider.Problem {
