@@ -70,29 +70,29 @@ func TestEveryWaitIsCancelled(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name   string
-		at     silence
+		at     *silence
 		do     call
 		others int  // more of the same at once, for machines of their own
 		made   bool // they are there
 	}{
-		{name: "placement, nodes", at: silence{method: "GET", path: "/api2/json/nodes", after: 1}, do: allocate},
-		{name: "placement, guests", at: silence{method: "GET", path: "/cluster/resources", after: 1}, do: allocate},
-		{name: "shared list", at: silence{method: "GET", path: "/cluster/resources", after: 1}, do: find},
-		{name: "call", at: silence{method: "POST", path: "/qemu", after: 1}, do: ensure},
+		{name: "placement, nodes", at: &silence{method: "GET", path: "/api2/json/nodes", after: 1}, do: allocate},
+		{name: "placement, guests", at: &silence{method: "GET", path: "/cluster/resources", after: 1}, do: allocate},
+		{name: "shared list", at: &silence{method: "GET", path: "/cluster/resources", after: 1}, do: find},
+		{name: "call", at: &silence{method: "POST", path: "/qemu", after: 1}, do: ensure},
 		// 6 requests of 8 changes are under way, and the others wait
-		{name: "window", at: silence{method: "POST", path: "/qemu", after: 6}, do: ensure, others: 23},
-		{name: "watch of a task", at: silence{method: "GET", path: ":qmcreate:", after: 1}, do: ensure},
-		{name: "watch of a start", at: silence{method: "GET", path: ":qmstart:", after: 1}, do: on, made: true},
-		{name: "watch of a list of tasks", at: silence{method: "GET", path: "/tasks", after: 1}, do: ensure, others: 5},
-		{name: "lock that times out", at: silence{method: "POST", path: "/status/start", after: 2, answer: `{"data":null,"message":"can't lock file '/var/lock/qemu-server/lock-20000.conf' - got timeout\n"}`}, do: on, made: true},
-		{name: "destruction", at: silence{method: "DELETE", path: "/qemu/", after: 1}, do: release, made: true},
-		{name: "tasks of an earlier run", at: silence{method: "GET", path: "/cluster/tasks", after: 1}, do: put},
-		{name: "upload that nobody reads", at: silence{method: "POST", path: "/upload", after: 1}, do: put},
-		{name: "copy on the node", at: silence{method: "GET", path: ":imgcopy:", after: 1}, do: put},
+		{name: "window", at: &silence{method: "POST", path: "/qemu", after: 6}, do: ensure, others: 23},
+		{name: "watch of a task", at: &silence{method: "GET", path: ":qmcreate:", after: 1}, do: ensure},
+		{name: "watch of a start", at: &silence{method: "GET", path: ":qmstart:", after: 1}, do: on, made: true},
+		{name: "watch of a list of tasks", at: &silence{method: "GET", path: "/tasks", after: 1}, do: ensure, others: 5},
+		{name: "lock that times out", at: &silence{method: "POST", path: "/status/start", after: 2, answer: `{"data":null,"message":"can't lock file '/var/lock/qemu-server/lock-20000.conf' - got timeout\n"}`}, do: on, made: true},
+		{name: "destruction", at: &silence{method: "DELETE", path: "/qemu/", after: 1}, do: release, made: true},
+		{name: "tasks of an earlier run", at: &silence{method: "GET", path: "/cluster/tasks", after: 1}, do: put},
+		{name: "upload that nobody reads", at: &silence{method: "POST", path: "/upload", after: 1}, do: put},
+		{name: "copy on the node", at: &silence{method: "GET", path: ":imgcopy:", after: 1}, do: put},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := newDatacentre(t, nil)
-			at := &c.at
+			at := c.at
 			at.fallen, at.over = make(chan struct{}), make(chan struct{})
 			defer close(at.over)
 			first := d.open()
