@@ -20,7 +20,7 @@ func (p *Project) preflight(ctx context.Context) error {
 			fatal = append(fatal, found.problem())
 			continue
 		}
-		p.emit(event.Event{Kind: event.Warning, Message: found.What})
+		p.emit(event.Event{Kind: event.Warning, Message: found.What, Hint: found.Hint})
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -289,7 +289,7 @@ func (r *run) haveServed(ctx context.Context, serial uint64) error {
 		return errors.Join(errs...)
 	}
 	for _, err := range errs {
-		r.emit(event.Event{Kind: event.Warning, Message: err.Error()})
+		r.emit(event.Event{Kind: event.Warning, Message: err.Error(), Hint: hint.Of(err)})
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ func (g *github) Emit(e event.Event) {
 	g.fold(e)
 	if e.Kind == event.Warning {
 		g.story.tell(e)
-		fmt.Fprintln(g.w, Annotation("warning", strings.TrimSpace(e.Node+" "+clean(e.Message)), "", 0))
+		fmt.Fprintln(g.w, Annotation("warning", strings.TrimSpace(e.Node+" "+warning(e)), "", 0))
 		return
 	}
 	g.tell(e, line(e))

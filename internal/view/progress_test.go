@@ -23,6 +23,7 @@ var events = []event.Event{
 	{Kind: event.Stage, Node: "control-0", Stage: "Writing image to disk", Percent: 10},
 	{Kind: event.Note, Message: "names resolve here"},
 	{Kind: event.Warning, Message: "boot image stays\x1b[2J\nfor good"},
+	{Kind: event.Warning, Message: "no KVM", Hint: "load kvm_intel"},
 	{Kind: event.StepFailed, Phase: "install", Step: "install", Error: "no answer", Seconds: 1},
 	{Kind: event.RunDone, Verb: "up", Cluster: "mycluster.lab.test", Seconds: 3, Error: "install: no answer"},
 }
@@ -37,6 +38,7 @@ machines                 done in 1m1s
            control-0     Writing image to disk
 note                     names resolve here
 warning                  boot image stays [2J; for good
+warning                  no KVM; hint: load kvm_intel
 install                  install FAILED: no answer
 up ended after 3.0s
 `

@@ -29,9 +29,17 @@ func line(e event.Event) string {
 	case event.Note:
 		return columns("note", e.Node, clean(e.Message))
 	case event.Warning:
-		return columns("warning", e.Node, clean(e.Message))
+		return columns("warning", e.Node, warning(e))
 	}
 	return ""
+}
+
+// warning is what is wrong and what to do about it.
+func warning(e event.Event) string {
+	if e.Hint == "" {
+		return clean(e.Message)
+	}
+	return clean(e.Message) + "; hint: " + clean(e.Hint)
 }
 
 func columns(phase, node, text string) string {

@@ -23,7 +23,7 @@ const (
 	StepFailed Kind = "step.failed" // Phase, Step, Node, Seconds, Error
 	Stage      Kind = "stage"       // Node (empty: the cluster), Stage, Percent: observed progress
 	Note       Kind = "note"        // Message: worth knowing
-	Warning    Kind = "warning"     // Message: worth acting on
+	Warning    Kind = "warning"     // Message, Hint, Node: worth acting on
 )
 
 // An Event is one thing that happened. Fields that a kind does not list are
@@ -39,6 +39,7 @@ type Event struct {
 	Stage   string    `json:"stage,omitempty"`
 	Percent int       `json:"percent,omitempty"` // 0-100
 	Message string    `json:"message,omitempty"`
+	Hint    string    `json:"hint,omitempty"` // what to do or to run
 	Error   string    `json:"error,omitempty"`
 	Seconds float64   `json:"seconds,omitempty"`
 }
