@@ -80,6 +80,7 @@ const (
 // try calls f until it succeeds, fails for good, or time is up.
 func (g *Graph) try(ctx context.Context, s Step, f func(context.Context) error) error {
 	last, pauses := Never, 0
+	var before error
 	for {
 		err := f(ctx)
 		if err == nil {
@@ -87,8 +88,9 @@ func (g *Graph) try(ctx context.Context, s Step, f func(context.Context) error) 
 		}
 		class := Classify(err)
 		if ctx.Err() != nil || class == Never {
-			return g.cause(ctx, err)
+			return cause(ctx, err, before)
 		}
+		before = err
 		g.tell(event.Event{Kind: event.StepRetry, Error: err.Error()}, s)
 		// What broke twice in a row has not passed after all.
 		if class == AtOnce && last != AtOnce {
@@ -97,7 +99,7 @@ func (g *Graph) try(ctx context.Context, s Step, f func(context.Context) error) 
 		}
 		last = class
 		if g.Pace.Wait(ctx, g.pause(s, pauses)) != nil {
-			return g.cause(ctx, err)
+			return cause(ctx, nil, err)
 		}
 		pauses++
 	}
@@ -112,16 +114,20 @@ func (g *Graph) pause(s Step, n int) time.Duration {
 	return whole/2 + time.Duration(h.Sum64()%1000)*whole/2000
 }
 
-// cause puts why ctx ended before err, what was still wrong then.
-func (g *Graph) cause(ctx context.Context, err error) error {
+// cause puts why ctx ended before what was wrong then: err, or the error of the
+// try before, when err only says that there was no more time.
+func cause(ctx context.Context, err, before error) error {
 	cause := context.Cause(ctx)
 	switch {
 	case cause == nil:
 		return err
-	case errors.Is(err, cause):
-	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
+	case err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
+		err = before
+	}
+	switch {
+	case err == nil:
 		err = cause
-	default:
+	case !errors.Is(err, cause):
 		err = fmt.Errorf("%w; last: %w", cause, err)
 	}
 	return progressing(ctx, err)

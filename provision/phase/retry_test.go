@@ -132,6 +132,26 @@ func TestABrokenConnectionIsTriedAgainAtOnceButOnce(t *testing.T) {
 	})
 }
 
+// A try that the budget cut off says nothing; what was wrong before it does.
+func TestATryCutOffTellsWhatWasWrongBefore(t *testing.T) {
+	for wrong, says := range map[error]string{syscall.EHOSTUNREACH: "no route to host", os.ErrDeadlineExceeded: "i/o timeout"} {
+		synctest.Test(t, func(t *testing.T) {
+			tries := 0
+			r := newRig(Step{Name: "vm", Budget: time.Minute, Do: func(ctx context.Context) error {
+				if tries++; tries == 1 {
+					return &net.OpError{Op: "dial", Net: "tcp", Err: wrong}
+				}
+				<-ctx.Done()
+				return fmt.Errorf("dial: %w", ctx.Err())
+			}})
+			err := r.Run(t.Context())
+			if want := "vm: no time is left for this step after 1m0s; last: dial tcp: " + says; err == nil || err.Error() != want {
+				t.Errorf("error %v, want %s", err, want)
+			}
+		})
+	}
+}
+
 func TestPausesGrowAndAreSpread(t *testing.T) {
 	g, other := &Graph{Seed: 1}, &Graph{Seed: 2}
 	spread := false
