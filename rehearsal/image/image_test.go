@@ -42,9 +42,10 @@ func cache(t *testing.T) string {
 	return filepath.Join(dir, "slipway-test")
 }
 
-// The image boots on BIOS, from CD and, copied to a disk, from there; its
-// program sees network, disk and CD.
-func TestImageBoots(t *testing.T) {
+// An image whose program is testdata/init, and a disk to install it on with
+// what was copied there.
+func built(t *testing.T) (base Base, iso, blank, installed string) {
+	t.Helper()
 	needTools(t)
 	dir := t.TempDir()
 	program := filepath.Join(dir, "init")
@@ -57,7 +58,7 @@ func TestImageBoots(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	iso := filepath.Join(dir, "t.iso")
+	iso = filepath.Join(dir, "t.iso")
 	if err := base.Write(t.Context(), iso, map[string][]byte{"images/config.ign": []byte("{}")}); err != nil {
 		t.Fatal(err)
 	}
@@ -65,38 +66,61 @@ func TestImageBoots(t *testing.T) {
 	if err != nil || !bytes.Contains(image, []byte("rhcos-live")) {
 		t.Fatalf("the volume is not named: %v", err)
 	}
-	blank, installed := filepath.Join(dir, "blank.raw"), filepath.Join(dir, "installed.raw")
+	blank, installed = filepath.Join(dir, "blank.raw"), filepath.Join(dir, "installed.raw")
 	for path, content := range map[string][]byte{blank: make([]byte, 1<<20), installed: image} {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return base, iso, blank, installed
+}
+
+// The image boots on BIOS, from CD and, copied to a disk, from there; its
+// program sees network, disk and CD. On UEFI it does so nightly.
+func TestImageBoots(t *testing.T) {
+	_, iso, blank, installed := built(t)
 	for name, v := range map[string]qemu.VM{
-		"from CD":   {Disks: []qemu.Disk{{Path: blank, Format: "raw"}}, Media: iso},
-		"from disk": {Disks: []qemu.Disk{{Path: installed, Format: "raw"}}},
+		"from CD":   guestOf(t, blank, iso),
+		"from disk": guestOf(t, installed, ""),
 	} {
-		t.Run(name, func(t *testing.T) {
-			v.Name, v.UUID, v.CPUs, v.Memory, v.Accel, v.Dir = "guest", uuid.New(), 1, 192, qemu.TCG, t.TempDir()
-			v.NICs = []qemu.NIC{{MAC: []byte{2, 0, 0, 0, 0, 1}}}
-			said := boot(t, v)
-			for _, want := range []string{"/sys/class/net/eth0", "/sys/block/vda"} {
-				if !strings.Contains(said, want) {
-					t.Errorf("it does not see %s: %s", want, said)
-				}
-			}
-			if strings.Contains(said, "module:") || strings.Contains(said, "mount:") {
-				t.Error(said)
-			}
-		})
+		t.Run(name, func(t *testing.T) { seesHardware(t, boot(t, v)) })
+	}
+}
+
+// guestOf is a machine with that disk and that CD.
+func guestOf(t *testing.T, disk, cd string) qemu.VM {
+	t.Helper()
+	return qemu.VM{
+		Name: "guest", UUID: uuid.New(), CPUs: 1, Memory: 192, Accel: qemu.TCG, Dir: t.TempDir(),
+		Disks: []qemu.Disk{{Path: disk, Format: "raw"}}, Media: cd, NICs: []qemu.NIC{{MAC: []byte{2, 0, 0, 0, 0, 1}}},
+	}
+}
+
+// seesHardware reads what testdata/init says.
+func seesHardware(t *testing.T, said string) {
+	t.Helper()
+	for _, want := range []string{"/sys/class/net/eth0", "/sys/block/vda"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("it does not see %s: %s", want, said)
+		}
+	}
+	if strings.Contains(said, "module:") || strings.Contains(said, "mount:") {
+		t.Error(said)
 	}
 }
 
 // boot runs v until it resets, and returns what it wrote to its console.
 func boot(t *testing.T, v qemu.VM) string {
 	t.Helper()
+	return bootWith(t, v, v.Args())
+}
+
+// bootWith is boot with other arguments than v's own.
+func bootWith(t *testing.T, v qemu.VM, args []string) string {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, qemu.Program, v.Args()...).CombinedOutput()
+	out, err := exec.CommandContext(ctx, qemu.Program, args...).CombinedOutput()
 	said, _ := os.ReadFile(v.Serial())
 	if err != nil {
 		t.Fatalf("%v: %s%s", err, out, said)

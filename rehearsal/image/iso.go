@@ -14,18 +14,31 @@ type Base struct {
 	Dir string
 }
 
-// mbr is the boot sector of an image that is on a disk.
-const mbr = "isolinux/isohdpfx.bin"
+// mbr is the boot sector of an image that is on a disk, esp the file system
+// that UEFI boots from, on CD and disk.
+const (
+	mbr = "isolinux/isohdpfx.bin"
+	esp = "efi.img"
+)
 
-// bootConfig boots at once, with the console on the first serial port. The
-// timer check is skipped because it hangs one boot in a hundred on a busy host.
-const bootConfig = `serial 0
-default slipway
-prompt 0
-label slipway
-kernel /vmlinuz
-append initrd=/initrd.gz console=ttyS0 quiet no_timer_check mitigations=off panic=-1 net.ifnames=0
-`
+// CommandLine is what the kernel is told: its console is the first serial
+// port. The timer check is skipped because it hangs one boot in a hundred on a
+// busy host.
+const CommandLine = "console=ttyS0 quiet no_timer_check mitigations=off panic=-1 net.ifnames=0"
+
+// configs boot at once, isolinux where there is a BIOS, GRUB where there is
+// UEFI. GRUB finds the image by .disk/info.
+var configs = map[string]string{
+	"isolinux/isolinux.cfg": "serial 0\ndefault slipway\nprompt 0\nlabel slipway\nkernel /" + Kernel + "\nappend initrd=/" + Initramfs + " " + CommandLine + "\n",
+	"boot/grub/grub.cfg":    "linux /" + Kernel + " " + CommandLine + "\ninitrd /" + Initramfs + "\nboot\n",
+	".disk/info":            "slipway\n",
+}
+
+// Files of a [Base] and of each image.
+const (
+	Kernel    = "vmlinuz"
+	Initramfs = "initrd.gz"
+)
 
 // Build makes the base of images with program as their first process, in dir,
 // from packages in cache. The program must be statically linked.
@@ -35,30 +48,32 @@ func Build(ctx context.Context, program, cache, dir string) (Base, error) {
 		return Base{}, fmt.Errorf("boot image: %w", err)
 	}
 	b := Base{dir}
-	if err := b.layOut(program, s); err != nil {
+	if err := b.layOut(ctx, program, s); err != nil {
 		return Base{}, fmt.Errorf("boot image: %w", err)
 	}
 	return b, nil
 }
 
-func (b Base) layOut(program string, s source) error {
-	if err := os.MkdirAll(filepath.Join(b.Dir, "isolinux"), 0o755); err != nil {
-		return err
-	}
+func (b Base) layOut(ctx context.Context, program string, s source) error {
 	for to, from := range map[string]string{
-		"vmlinuz":               s.kernel,
+		Kernel:                  s.kernel,
 		mbr:                     filepath.Join(s.root, "usr/lib/ISOLINUX/isohdpfx.bin"),
 		"isolinux/isolinux.bin": filepath.Join(s.root, "usr/lib/ISOLINUX/isolinux.bin"),
 		"isolinux/ldlinux.c32":  filepath.Join(s.root, "usr/lib/syslinux/modules/bios/ldlinux.c32"),
 	} {
-		if err := copyFile(filepath.Join(b.Dir, to), from); err != nil {
+		if err := copyFile(b.file(to), from); err != nil {
 			return err
 		}
 	}
-	if err := os.WriteFile(filepath.Join(b.Dir, "isolinux/isolinux.cfg"), []byte(bootConfig), 0o644); err != nil {
+	for name, text := range configs {
+		if err := put(b.file(name), []byte(text)); err != nil {
+			return err
+		}
+	}
+	if err := makeESP(ctx, b.file(esp), s.root); err != nil {
 		return err
 	}
-	initramfs, err := os.Create(filepath.Join(b.Dir, "initrd.gz"))
+	initramfs, err := os.Create(b.file(Initramfs))
 	if err != nil {
 		return err
 	}
@@ -69,12 +84,24 @@ func (b Base) layOut(program string, s source) error {
 	return initramfs.Close()
 }
 
+func (b Base) file(name string) string { return filepath.Join(b.Dir, name) }
+
+func put(path string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, data, 0o644)
+}
+
 func copyFile(to, from string) error {
 	in, err := os.Open(from)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
 	out, err := os.Create(to)
 	if err != nil {
 		return err
@@ -95,16 +122,14 @@ func (b Base) Write(ctx context.Context, path string, files map[string][]byte) e
 	}
 	defer os.RemoveAll(extra)
 	for name, data := range files {
-		if err := os.MkdirAll(filepath.Join(extra, filepath.Dir(name)), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(extra, name), data, 0o644); err != nil {
+		if err := put(filepath.Join(extra, name), data); err != nil {
 			return err
 		}
 	}
 	_, err = run(ctx, "", "xorriso", "-as", "mkisofs", "-quiet", "-V", "rhcos-live", "-o", path,
-		"-isohybrid-mbr", filepath.Join(b.Dir, mbr),
+		"-isohybrid-mbr", b.file(mbr),
 		"-b", "isolinux/isolinux.bin", "-c", "isolinux/boot.cat", "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table",
+		"-eltorito-alt-boot", "-e", esp, "-no-emul-boot", "-isohybrid-gpt-basdat",
 		b.Dir, extra)
 	if err != nil {
 		return fmt.Errorf("boot image: %w", err)

@@ -14,7 +14,7 @@ import (
 	"github.com/slipway-project/slipway/internal/hint"
 )
 
-// fetchTime bounds the download of all packages, 30 MB.
+// fetchTime bounds the download of all packages, 32 MB.
 const fetchTime = 5 * time.Minute
 
 // A source is the unpacked packages that images are made of.
@@ -27,21 +27,19 @@ type source struct {
 var kernelPackage = regexp.MustCompile(`(?m)^  Depends: (linux-image-\S+)$`)
 
 // fetch returns the packages, from the cache or from the distribution's
-// archive. They appear in the cache whole or not at all.
+// archive.
 func fetch(ctx context.Context, cache string) (source, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, fetchTime, fmt.Errorf("packages did not arrive within %s", fetchTime))
-	defer cancel()
 	out, err := run(ctx, "", "apt-cache", "depends", "linux-image-cloud-amd64")
 	if err != nil {
-		return source{}, hint.With(err, "real machines are made of Debian packages: `apt-get update` first, or rehearse with simulated machines")
+		return source{}, hint.With(err, "real machines boot the kernel of Debian 12: there, `apt-get update` first; elsewhere rehearse with simulated machines")
 	}
 	match := kernelPackage.FindStringSubmatch(out)
 	if match == nil {
 		return source{}, errors.New("linux-image-cloud-amd64 names no kernel package")
 	}
-	root := filepath.Join(cache, match[1])
+	root := filepath.Join(cache, match[1]+"+efi")
 	if _, err := os.Stat(root); err != nil {
-		if err := unpack(ctx, root, match[1], "isolinux", "syslinux-common"); err != nil {
+		if err := download(ctx, root, match[1], "isolinux", "syslinux-common", "grub-efi-amd64-bin", "mtools"); err != nil {
 			return source{}, err
 		}
 	}
@@ -51,7 +49,10 @@ func fetch(ctx context.Context, cache string) (source, error) {
 	return s, err
 }
 
-func unpack(ctx context.Context, root string, packages ...string) error {
+// download unpacks packages into root, which appears whole or not at all.
+func download(ctx context.Context, root string, packages ...string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, fetchTime, fmt.Errorf("packages did not arrive within %s", fetchTime))
+	defer cancel()
 	if err := os.MkdirAll(filepath.Dir(root), 0o755); err != nil {
 		return err
 	}
