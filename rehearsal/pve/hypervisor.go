@@ -31,6 +31,7 @@ type VM struct {
 	Disk   int      // GiB; 0: none
 	CD     string   // path of the ISO in the tray on this machine, "" when empty
 	Boot   []string // boot order resolved to "disk" and "cd"
+	UEFI   bool     // else BIOS
 }
 
 // A NIC is one network device on a bridge.

@@ -180,7 +180,7 @@ func (s *Server) published(m *machine) stats {
 
 // hardware is the VM as the hypervisor starts it. The caller holds s.mu.
 func (s *Server) hardware(m *machine) VM {
-	v := VM{ID: m.id, Name: m.conf["name"], CPUs: m.cpus(), Memory: m.memory(), NICs: m.nics()}
+	v := VM{ID: m.id, Name: m.conf["name"], CPUs: m.cpus(), Memory: m.memory(), NICs: m.nics(), UEFI: m.conf["bios"] == "ovmf"}
 	if smbios, err := smbiosKeys.parse("smbios1", m.conf["smbios1"]); err == nil {
 		v.UUID, _ = uuid.Parse(smbios["uuid"])
 	}

@@ -193,6 +193,14 @@ func TestLifeOfAMachine(t *testing.T) {
 	}
 }
 
+func TestTheHypervisorIsToldOfUEFI(t *testing.T) {
+	l := newLab(t, nil)
+	l.machine("bios", "ovmf", "efidisk0", "local-lvm:1,efitype=4m,pre-enrolled-keys=0")
+	if got := l.await(l.call("POST", "/nodes/pve/qemu/100/status/start")); got != "OK" || !l.power.last.UEFI || l.power.last.Disk != 120 {
+		t.Errorf("%s: %+v", got, l.power.last)
+	}
+}
+
 func TestTheHypervisorGetsTheISOOnDisk(t *testing.T) {
 	l := newLab(t, nil)
 	iso := filepath.Join(l.srv.cfg.Dir, "local", "template", "iso", "x.iso")
