@@ -3,8 +3,11 @@ package rehearsal
 import (
 	"net/netip"
 
+	"github.com/google/uuid"
+
 	"github.com/slipway-project/slipway/internal/pace"
 	"github.com/slipway-project/slipway/internal/qemu"
+	"github.com/slipway-project/slipway/rehearsal/guest"
 )
 
 // A Config describes a World. It travels as JSON to the process that serves it.
@@ -35,6 +38,12 @@ type MachinesConfig struct {
 	Image  string     `json:"image"`  // directory of an [image.Base] with slipway in it
 	Memory int        `json:"memory"` // MiB that each really has
 	Accel  qemu.Accel `json:"accel"`
+	// Firmware is for machines that boot by UEFI, with the template of their
+	// variables; zero: none does.
+	Firmware qemu.Firmware `json:"firmware,omitzero"`
+	// Known are machines that no hypervisor of the World runs, but that boot its
+	// images: what each is meant to have, by its UUID.
+	Known map[uuid.UUID]guest.Spec `json:"known,omitempty"`
 }
 
 // pace is what slipway inside is told.

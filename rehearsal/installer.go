@@ -35,7 +35,11 @@ func (w *World) startInstallers() error {
 func (w *World) startInstaller(i int, c InstallerConfig) error {
 	name := "installer-" + strconv.Itoa(i)
 	place := w.layout.endpoints[c.URL]
-	service, err := assisted.New(assisted.Config{URL: c.URL, Token: c.Token, Dir: w.path(name), Speed: w.cfg.Speed, Limits: w.cfg.pace(), Offer: c.Releases, Image: w.imageWriter()})
+	image, err := w.imageWriter(place)
+	if err != nil {
+		return err
+	}
+	service, err := assisted.New(assisted.Config{URL: c.URL, Token: c.Token, Dir: w.path(name), Speed: w.cfg.Speed, Limits: w.cfg.pace(), Offer: c.Releases, Image: image})
 	if err != nil {
 		return err
 	}

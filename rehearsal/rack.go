@@ -181,11 +181,15 @@ type Host struct {
 	State      node.HostState `json:"state"`
 }
 
-// Hosts lists the machines that were ever switched on and not destroyed.
+// Hosts lists the machines that were ever switched on and not destroyed, and
+// those of other hypervisors that speak.
 func (w *World) Hosts() []Host {
 	hosts := []Host{} // [] in JSON, not null
 	for _, d := range w.datacentres {
 		hosts = append(hosts, d.rack.hosts()...)
+	}
+	if w.real != nil {
+		hosts = append(hosts, w.real.wires.hosts(w.real.Known)...)
 	}
 	return hosts
 }

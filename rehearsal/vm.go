@@ -28,7 +28,6 @@ type virtual struct {
 
 	mu      sync.Mutex
 	vm      pve.VM
-	wire    wire
 	running *qemu.Running // nil: off, or about to start
 	said    chan struct{} // closed when its guest has spoken, once a boot
 	state   node.HostState
@@ -42,21 +41,18 @@ func (v *virtual) on(vm pve.VM) error {
 	if err := os.MkdirAll(v.dir, 0o700); err != nil {
 		return err
 	}
-	if err := v.makeDisk(vm.Disk > 0); err != nil {
+	if err := errors.Join(v.makeDisk(vm.Disk > 0), v.makeVars(vm.UEFI)); err != nil {
 		return err
 	}
 	taps, err := v.rack.plug(vm.NICs)
 	if err != nil {
 		return err
 	}
-	w, err := v.rack.connect(vm, v.tell)
-	if err != nil {
-		return errors.Join(err, closeAll(taps))
-	}
+	v.rack.real.wires.follow(vm.UUID, v.tell)
 	ctx, cut := context.WithCancel(context.Background())
 	v.cut, v.done = cut, make(chan struct{})
 	v.set(func(s *node.HostState) {
-		v.vm, v.wire = vm, w
+		v.vm = vm
 		*s = node.HostState{Phase: node.PhaseFirmware, Boots: s.Boots}
 	})
 	go func() {
@@ -77,6 +73,21 @@ func (v *virtual) makeDisk(wanted bool) error {
 	}
 	return errors.Join(f.Truncate(guest.DiskSize), f.Close())
 }
+
+// makeVars gives the machine variables of its own, which its firmware writes
+// boot entries to.
+func (v *virtual) makeVars(wanted bool) error {
+	if _, err := os.Stat(v.vars()); !wanted || err == nil {
+		return nil
+	}
+	template, err := os.ReadFile(v.rack.real.Firmware.Vars)
+	if err != nil {
+		return fmt.Errorf("UEFI firmware: %w", err)
+	}
+	return os.WriteFile(v.vars(), template, 0o600)
+}
+
+func (v *virtual) vars() string { return filepath.Join(v.dir, "vars.fd") }
 
 func (v *virtual) disk() string { return filepath.Join(v.dir, "disk.raw") }
 
@@ -151,13 +162,13 @@ func (v *virtual) describe(said chan struct{}) qemu.VM {
 	defer v.mu.Unlock()
 	v.said = said
 	v.state = node.HostState{Phase: node.PhaseFirmware, Boots: v.state.Boots + 1}
-	spec := guest.Spec{
-		Name: v.vm.Name, CPUs: v.vm.CPUs, Memory: v.vm.Memory, Disk: v.vm.Disk, Boot: v.vm.Boot,
-		Speed: v.rack.speed, Site: v.wire.site, Address: v.wire.address,
-	}
+	spec := guest.Spec{Name: v.vm.Name, CPUs: v.vm.CPUs, Memory: v.vm.Memory, Disk: v.vm.Disk, Boot: v.vm.Boot}
 	q := qemu.VM{
 		Name: v.vm.Name, UUID: v.vm.UUID, Mark: spec.OEMString(), CPUs: 1, Memory: v.rack.real.Memory, Accel: v.rack.real.Accel,
 		Media: v.vm.CD, Dir: v.dir,
+	}
+	if v.vm.UEFI {
+		q.Firmware = qemu.Firmware{Code: v.rack.real.Firmware.Code, Vars: v.vars()}
 	}
 	if v.vm.Disk > 0 {
 		q.Disks = []qemu.Disk{{Path: v.disk(), Format: "raw", Volatile: true}}

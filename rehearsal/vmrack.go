@@ -1,8 +1,10 @@
 package rehearsal
 
 import (
+	"encoding/json"
 	"errors"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -11,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/slipway-project/slipway/internal/netlab"
+	"github.com/slipway-project/slipway/rehearsal/guest"
 	"github.com/slipway-project/slipway/rehearsal/image"
 	"github.com/slipway-project/slipway/rehearsal/node"
 	"github.com/slipway-project/slipway/rehearsal/pve"
@@ -20,30 +23,40 @@ import (
 type reality struct {
 	MachinesConfig
 	wires *wires
-	slots chan struct{} // holds one for each machine that boots
+	open  []netip.AddrPort // where wires end
+	slots chan struct{}    // holds one for each machine that boots
 }
 
 func (w *World) startReality() error {
 	if w.cfg.Machines == nil {
 		return nil
 	}
-	w.real = &reality{*w.cfg.Machines, newWires(w.lab, w.site), make(chan struct{}, runtime.NumCPU())}
+	w.real = &reality{MachinesConfig: *w.cfg.Machines, wires: newWires(w.site), slots: make(chan struct{}, runtime.NumCPU())}
 	w.later(w.real.wires.Close)
 	return nil
 }
 
-// imageWriter writes what virtual machines boot; nil where there are none.
-func (w *World) imageWriter() func(path string, d node.Discovery) error {
+// imageWriter writes what virtual machines boot that an installer installs; nil
+// where there are none.
+func (w *World) imageWriter(installer endpoint) (func(path string, d node.Discovery) error, error) {
 	if w.real == nil {
-		return nil
+		return nil, nil
+	}
+	site, err := w.openWire(installer)
+	if err != nil {
+		return nil, err
+	}
+	world, err := json.Marshal(guest.World{Site: site, Speed: w.cfg.Speed, Machines: w.real.Known})
+	if err != nil {
+		return nil, err
 	}
 	return func(path string, d node.Discovery) error {
 		config, err := d.Ignition()
 		if err != nil {
 			return err
 		}
-		return image.Base{Dir: w.real.Image}.Write(w.ctx, path, map[string][]byte{node.IgnitionISO: config})
-	}
+		return image.Base{Dir: w.real.Image}.Write(w.ctx, path, map[string][]byte{node.IgnitionISO: config, guest.WorldISO: world})
+	}, nil
 }
 
 // A vmRack holds virtual machines. It is safe for concurrent use.
@@ -95,15 +108,6 @@ func (r *vmRack) cable(nic pve.NIC) (*netlab.Tap, error) {
 		return nil, err
 	}
 	return r.lab.AddTap(segment)
-}
-
-// connect gives a machine its wire.
-func (r *vmRack) connect(vm pve.VM, tell func(node.HostState)) (wire, error) {
-	segment, err := r.segment(vm.NICs[0])
-	if err != nil {
-		return wire{}, err
-	}
-	return r.real.wires.connect(segment, vm.UUID, tell)
 }
 
 func closeAll(taps []*netlab.Tap) error {

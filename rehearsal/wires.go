@@ -1,107 +1,94 @@
 package rehearsal
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"io"
 	"log"
+	"maps"
+	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
 
-	"github.com/slipway-project/slipway/internal/netlab"
+	"github.com/slipway-project/slipway/rehearsal/guest"
 	"github.com/slipway-project/slipway/rehearsal/node"
 )
 
 // wirePort is where a site answers its wires, the port of etcd.
 const wirePort = 2379
 
-// wires lead from virtual machines to the site of their World, over link-local
-// addresses (RFC 3927) of each segment, which the machines' own configuration
-// does not touch. It is safe for concurrent use.
+// wires lead from virtual machines to the site of their World. Each ends where
+// an installer is, for whoever boots an image of that reaches it. It is safe for
+// concurrent use.
 type wires struct {
-	lab     *netlab.Lab
 	server  *http.Server
 	running sync.WaitGroup
 
-	mu       sync.Mutex
-	segments map[string]*segmentWires
-	told     map[string]func(node.HostState) // by host id
+	mu   sync.Mutex
+	told map[string]func(node.HostState) // by host id: those that a hypervisor of the World runs
+	met  map[string]acquaintance         // all others
 }
 
-// segmentWires are the wires of one segment.
-type segmentWires struct {
-	site   netip.AddrPort
-	next   netip.Addr
-	guests map[uuid.UUID]netip.Addr
+// An acquaintance is a machine that nobody knows of but by what it says.
+type acquaintance struct {
+	state node.HostState
+	at    time.Time
 }
 
-func newWires(lab *netlab.Lab, site *node.Site) *wires {
-	w := &wires{lab: lab, segments: map[string]*segmentWires{}, told: map[string]func(node.HostState){}}
+func newWires(site *node.Site) *wires {
+	w := &wires{told: map[string]func(node.HostState){}, met: map[string]acquaintance{}}
 	w.server = &http.Server{Handler: site.Handler(w.report), ReadHeaderTimeout: 30 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
 	return w
 }
 
+// serve answers what comes to l until Close.
+func (w *wires) serve(l net.Listener) { w.running.Go(func() { _ = w.server.Serve(l) }) }
+
 // report passes on what a machine says of itself.
 func (w *wires) report(hostID string, state node.HostState) {
 	w.mu.Lock()
-	tell := w.told[hostID]
-	w.mu.Unlock()
-	if tell != nil {
+	defer w.mu.Unlock()
+	if tell := w.told[hostID]; tell != nil {
 		tell(state)
+		return
 	}
+	w.met[hostID] = acquaintance{state, time.Now()}
 }
 
-// A wire is one machine's end.
-type wire struct {
-	site    netip.AddrPort
-	address netip.Prefix
-}
-
-// connect gives a machine on segment its wire, the same one each time. tell is
-// called with what the machine says of itself.
-func (w *wires) connect(segment string, id uuid.UUID, tell func(node.HostState)) (wire, error) {
+// follow has tell called with what a machine says of itself.
+func (w *wires) follow(id uuid.UUID, tell func(node.HostState)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	s := w.segments[segment]
-	if s == nil {
-		var err error
-		if s, err = w.open(segment); err != nil {
-			return wire{}, fmt.Errorf("wires of %s: %w", segment, err)
-		}
-		w.segments[segment] = s
-	}
-	if !s.guests[id].IsValid() {
-		if s.guests[id] = s.next; s.next.As4()[3] == 255 {
-			return wire{}, fmt.Errorf("wires of %s: too many machines", segment)
-		}
-		s.next = s.next.Next()
-	}
 	w.told[id.String()] = tell
-	return wire{s.site, netip.PrefixFrom(s.guests[id], 24)}, nil
 }
 
-// open answers on one more segment. Addresses of each are a network of their
-// own, for they all end in one namespace.
-func (w *wires) open(segment string) (*segmentWires, error) {
-	n := len(w.segments) + 1 // 169.254.0.0/24 is reserved
-	if n > 254 {
-		return nil, errors.New("too many segments")
+// silence is how long a machine is believed to be there that says nothing. It
+// speaks every second.
+const silence = 30 * time.Second
+
+// hosts are the acquaintances that are there, by the names that known has.
+func (w *wires) hosts(known map[uuid.UUID]guest.Spec) (hosts []Host) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, id := range slices.Sorted(maps.Keys(w.met)) {
+		if a := w.met[id]; time.Since(a.at) < silence {
+			hosts = append(hosts, Host{Name: nameOf(id, known), MACs: []string{}, State: a.state})
+		}
 	}
-	site := netip.AddrFrom4([4]byte{169, 254, byte(n), 1})
-	if err := w.lab.AddSegment(segment, netip.PrefixFrom(site, 24)); err != nil {
-		return nil, err
+	slices.SortFunc(hosts, func(a, b Host) int { return cmp.Compare(a.Name, b.Name) })
+	return hosts
+}
+
+func nameOf(id string, known map[uuid.UUID]guest.Spec) string {
+	if parsed, err := uuid.Parse(id); err == nil {
+		return cmp.Or(known[parsed].Name, id)
 	}
-	at := netip.AddrPortFrom(site, wirePort)
-	l, err := w.lab.Datacentre().Listen("tcp", at.String())
-	if err != nil {
-		return nil, err
-	}
-	w.running.Go(func() { _ = w.server.Serve(l) }) // until Close
-	return &segmentWires{at, site.Next(), map[uuid.UUID]netip.Addr{}}, nil
+	return id
 }
 
 // Close cuts all wires.
@@ -109,4 +96,19 @@ func (w *wires) Close() error {
 	err := w.server.Close()
 	w.running.Wait()
 	return err
+}
+
+// openWire answers at an installer's address, and returns where that is.
+func (w *World) openWire(place endpoint) (netip.AddrPort, error) {
+	place.at = netip.AddrPortFrom(place.at.Addr(), wirePort)
+	if slices.Contains(w.real.open, place.at) {
+		return place.at, nil
+	}
+	l, err := w.listen(place)
+	if err != nil {
+		return place.at, fmt.Errorf("wires of its machines: %w", err)
+	}
+	w.real.wires.serve(l)
+	w.real.open = append(w.real.open, place.at)
+	return place.at, nil
 }

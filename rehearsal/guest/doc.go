@@ -4,8 +4,9 @@
 // interfaces, a real disk and a real CD. What it boots is decided by what is on
 // them, and a reboot is one.
 //
-// The machine has a [Spec] in an SMBIOS string. It shares with other machines
-// what hosts share without a wire (node.Site) over a wire of its own: link-local
-// addresses on its first interface, which the host's configuration never
-// touches.
+// What it is meant to have is in an SMBIOS string (a [Spec]) where a hypervisor
+// of the World has started it, else on the image, by its UUID. What hosts share
+// without a wire (node.Site) it asks for over its ordinary network, at the place
+// that the image names: before the host has an address the World hears nothing
+// of it.
 package guest

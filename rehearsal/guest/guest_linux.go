@@ -44,19 +44,13 @@ func run(say func(any)) error {
 	if err := prepare(); err != nil {
 		return err
 	}
-	spec, err := readSpec()
+	ctx, reset := context.WithCancel(context.Background()) // the machine's life
+	defer reset()
+	hw, world, err := hardware(reset)
 	if err != nil {
 		return err
 	}
-	reset := make(chan struct{})
-	hw, err := hardware(spec, func() { close(reset) })
-	if err != nil {
-		return err
-	}
-	if err := plug(hw.NICs[0], spec.Address); err != nil {
-		return err
-	}
-	wire := node.NewWire(spec.Site.String(), func(err error) {
+	wire := node.NewWire(world.Site.String(), hw.UUID, func(err error) {
 		say(err)
 		halt(unix.LINUX_REBOOT_CMD_POWER_OFF)
 	})
@@ -64,7 +58,7 @@ func run(say func(any)) error {
 	if err := host.PowerOn(cdDevice); err != nil {
 		return err
 	}
-	tell(host, wire, hw.UUID.String(), say, reset)
+	tell(ctx, host, wire, say)
 	say("reset")
 	halt(unix.LINUX_REBOOT_CMD_RESTART)
 	return nil
@@ -78,8 +72,7 @@ const (
 
 // tell reports what the host does, to the World and to the console, and keeps
 // the clock, until the machine resets.
-func tell(host *node.Host, wire *node.Wire, id string, say func(any), reset <-chan struct{}) {
-	ctx := context.Background() // the machine's life
+func tell(ctx context.Context, host *node.Host, wire *node.Wire, say func(any)) {
 	tick := time.NewTicker(tellEvery)
 	defer tick.Stop()
 	last, told := "", time.Time{}
@@ -90,12 +83,12 @@ func tell(host *node.Host, wire *node.Wire, id string, say func(any), reset <-ch
 				say(line)
 			}
 			last, told = line, time.Now()
-			if now, err := wire.Report(ctx, id, state); err == nil {
+			if now, err := wire.Report(ctx, state); err == nil { // else there is no network yet
 				setClock(now)
 			}
 		}
 		select {
-		case <-reset:
+		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}

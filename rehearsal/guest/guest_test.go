@@ -2,6 +2,8 @@ package guest
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -10,13 +12,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/google/uuid"
+	"github.com/kdomanski/iso9660"
 
 	"github.com/slipway-project/slipway/rehearsal/node"
 )
 
 var sample = Spec{
-	Name: "control-0.mycluster.lab.test", CPUs: 4, Memory: 16384, Disk: 120, Boot: []string{"disk", "cd"}, Speed: 100,
-	Site: netip.MustParseAddrPort("169.254.1.1:2379"), Address: netip.MustParsePrefix("169.254.1.2/24"),
+	Name: "control-0.mycluster.lab.test", CPUs: 4, Memory: 16384, Disk: 120, Boot: []string{"disk", "cd"},
 }
 
 // structure is an SMBIOS structure of type 11 with the given strings.
@@ -29,7 +32,7 @@ func TestSpecTravelsInSMBIOS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(sample, got, cmpopts.EquateComparable(netip.AddrPort{}, netip.Prefix{})); diff != "" {
+	if diff := cmp.Diff(sample, got); diff != "" {
 		t.Errorf("spec (-want +got):\n%s", diff)
 	}
 }
@@ -49,6 +52,57 @@ func TestSpecIsRefused(t *testing.T) {
 			t.Errorf("%s: got %v, want %s", tt.name, err, tt.want)
 		}
 	}
+}
+
+// The image describes the machines that carry something else.
+func TestWorldIsOnTheImage(t *testing.T) {
+	id := uuid.MustParse("6c1a9a2e-63a5-4a4a-9a53-90d1b5e3a001")
+	want := World{Site: netip.MustParseAddrPort("198.51.100.9:2379"), Speed: 100, Machines: map[uuid.UUID]Spec{id: sample}}
+	text, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := readWorld(imageWith(t, WorldISO, text))
+	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.AddrPort{})); err != nil || diff != "" {
+		t.Fatalf("%v, world (-want +got):\n%s", err, diff)
+	}
+	carried := Spec{Name: "another"}
+	for _, tt := range []struct {
+		name string
+		id   uuid.UUID
+		oem  []byte
+		want Spec
+		err  string
+	}{
+		{"carries its own", id, structure(carried.OEMString()), carried, ""},
+		{"carries another mark", id, structure("slipway-mark-v1"), sample, ""},
+		{"unknown", uuid.Nil, structure("slipway-mark-v1"), Spec{},
+			"no SMBIOS OEM string describes this machine, and the image knows no machine 00000000-0000-0000-0000-000000000000"},
+	} {
+		s, err := got.describe(tt.id, tt.oem)
+		if diff := cmp.Diff(tt.want, s); diff != "" || err == nil != (tt.err == "") || err != nil && err.Error() != tt.err {
+			t.Errorf("%s: %v, spec (-want +got):\n%s", tt.name, err, diff)
+		}
+	}
+	if _, err := readWorld(imageWith(t, "images/config.ign", text)); err == nil || !strings.HasSuffix(err.Error(), "no images/world.json in the image: world.json does not exist") {
+		t.Errorf("an image without a world: %v", err)
+	}
+}
+
+func imageWith(t *testing.T, name string, content []byte) (path string) {
+	t.Helper()
+	w, err := iso9660.NewWriter()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(filepath.Join(t.TempDir(), "image.iso"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(w.AddFile(bytes.NewReader(content), name), w.WriteTo(f, "test"), w.Cleanup(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return f.Name()
 }
 
 func FuzzParseOEM(f *testing.F) {

@@ -2,9 +2,7 @@ package guest
 
 import (
 	"errors"
-	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,21 +21,50 @@ const (
 )
 
 // hardware is what the machine has, and where it has less, what it is meant to.
-func hardware(spec Spec, reset func()) (hw node.Hardware, err error) {
-	hw = node.Hardware{Name: spec.Name, CPUs: spec.CPUs, Memory: spec.Memory, DiskSize: spec.Disk, Boot: spec.Boot, Speed: spec.Speed, Reset: reset}
+func hardware(reset func()) (hw node.Hardware, w World, err error) {
+	hw.Reset = reset
 	if hw.UUID, err = systemUUID(); err != nil {
-		return hw, err
+		return hw, w, err
 	}
 	if hw.NICs, err = interfaces(); err != nil {
-		return hw, err
+		return hw, w, err
 	}
 	if err := appear(cdDevice); err != nil {
-		return hw, err
+		return hw, w, err
 	}
-	if spec.Disk > 0 {
-		hw.Disk, err = openDisk(diskDevice, cdDevice)
+	medium := cdDevice
+	if hw.Disk, err = findDisk(); err != nil {
+		return hw, w, err
 	}
-	return hw, err
+	if hw.Disk != nil && hw.Disk.System() != nil { // which was installed from another CD, perhaps
+		medium = diskDevice
+	}
+	if w, err = readWorld(medium); err != nil {
+		return hw, w, err
+	}
+	return hw, w, furnish(&hw, w)
+}
+
+// findDisk returns the machine's disk, nil when it has none.
+func findDisk() (*node.Disk, error) {
+	if _, err := os.Stat(diskDevice); errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	return openDisk(diskDevice, cdDevice)
+}
+
+// furnish adds what the machine is meant to have.
+func furnish(hw *node.Hardware, w World) error {
+	oem, err := os.ReadFile("/sys/firmware/dmi/entries/11-0/raw")
+	if err != nil {
+		return err
+	}
+	s, err := w.describe(hw.UUID, oem)
+	if err != nil {
+		return err
+	}
+	hw.Name, hw.CPUs, hw.Memory, hw.DiskSize, hw.Boot, hw.Speed = s.Name, s.CPUs, s.Memory, s.Disk, s.Boot, w.Speed
+	return nil
 }
 
 func systemUUID() (uuid.UUID, error) {
@@ -75,13 +102,4 @@ func interfaces() (nics []node.NIC, err error) {
 		return nil, errors.New("the machine has no network interface")
 	}
 	return nics, nil
-}
-
-// plug gives the first interface the address of the wire.
-func plug(first node.NIC, addr netip.Prefix) error {
-	link := first.Link.(*netlab.Interface)
-	if err := errors.Join(link.Up(), link.Add(addr)); err != nil {
-		return fmt.Errorf("wire: %w", err)
-	}
-	return nil
 }

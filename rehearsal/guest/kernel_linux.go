@@ -61,12 +61,3 @@ func appear(path string) error {
 		}
 	}
 }
-
-// readSpec finds the Spec in the machine's SMBIOS.
-func readSpec() (Spec, error) {
-	structure, err := os.ReadFile("/sys/firmware/dmi/entries/11-0/raw")
-	if err != nil {
-		return Spec{}, err
-	}
-	return parseOEM(structure)
-}

@@ -6,23 +6,65 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"github.com/slipway-project/slipway/internal/pace"
+	"github.com/slipway-project/slipway/rehearsal/node"
 )
 
-// A Spec is what a machine is meant to have and cannot look up: it really has
-// less, or there is nothing to look at.
+// A Spec is what a machine is meant to have: it really has less.
 type Spec struct {
-	Name    string         `json:"name"` // for its console only
-	CPUs    int            `json:"cpus"`
-	Memory  int            `json:"memory"`         // MiB
-	Disk    int            `json:"disk,omitempty"` // GiB; 0: none
-	Boot    []string       `json:"boot"`           // "disk", "cd"
-	Speed   pace.Pace      `json:"speed"`
-	Site    netip.AddrPort `json:"site"`    // where the World's site answers
-	Address netip.Prefix   `json:"address"` // link-local, of the first interface
+	Name   string   `json:"name"` // for people only
+	CPUs   int      `json:"cpus"`
+	Memory int      `json:"memory"`         // MiB
+	Disk   int      `json:"disk,omitempty"` // GiB; 0: none
+	Boot   []string `json:"boot"`           // "disk", "cd"
 }
+
+// A World is what an image says of the world whose machines boot it.
+type World struct {
+	Site     netip.AddrPort     `json:"site"` // where the World's site answers
+	Speed    pace.Pace          `json:"speed"`
+	Machines map[uuid.UUID]Spec `json:"machines,omitempty"` // by SMBIOS UUID: those that do not carry their Spec
+}
+
+// WorldISO is the name of the World on an image.
+const WorldISO = "images/world.json"
+
+// readWorld finds the World on the image that a medium begins with.
+func readWorld(medium string) (w World, err error) {
+	f, err := os.Open(medium)
+	if err != nil {
+		return w, err
+	}
+	defer f.Close()
+	text, err := node.ReadISOFile(f, WorldISO)
+	if err == nil {
+		err = json.Unmarshal(text, &w)
+	}
+	if err != nil {
+		return w, fmt.Errorf("%s: %w", medium, err)
+	}
+	return w, nil
+}
+
+// describe returns the Spec that machine id carries, else what the image says.
+func (w World) describe(id uuid.UUID, oem []byte) (Spec, error) {
+	s, err := parseOEM(oem)
+	if !errors.Is(err, errNoSpec) {
+		return s, err
+	}
+	s, ok := w.Machines[id]
+	if !ok {
+		return s, fmt.Errorf("%w, and the image knows no machine %s", err, id)
+	}
+	return s, nil
+}
+
+var errNoSpec = errors.New("no SMBIOS OEM string describes this machine")
 
 // oemPrefix tells a Spec from other strings.
 const oemPrefix = "slipway-guest:"
@@ -53,5 +95,5 @@ func parseOEM(structure []byte) (s Spec, err error) {
 		}
 		return s, nil
 	}
-	return s, errors.New("no SMBIOS OEM string describes this machine")
+	return s, errNoSpec
 }

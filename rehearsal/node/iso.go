@@ -15,8 +15,8 @@ import (
 const IgnitionISO = "images/config.ign"
 
 const (
-	volumeID    = "rhcos-live"
-	maxIgnition = 4 << 20
+	volumeID = "rhcos-live"
+	maxFile  = 4 << 20 // bytes of one that is read back
 )
 
 // WriteISO writes the ISO 9660 image of d to w, padded with zeros to at least
@@ -65,7 +65,7 @@ func pad(w io.Writer, n int64) error {
 // ReadISO reads back what WriteISO wrote. Any other content is an error that
 // says what is wrong with it.
 func ReadISO(r io.ReaderAt) (Discovery, error) {
-	data, err := readIgnition(r)
+	data, err := ReadISOFile(r, IgnitionISO)
 	if err != nil {
 		return Discovery{}, err
 	}
@@ -76,9 +76,10 @@ func ReadISO(r io.ReaderAt) (Discovery, error) {
 	return config.discovery()
 }
 
-// readIgnition turns a panic of the ISO library, which trusts the lengths in
-// directory records, into an error.
-func readIgnition(r io.ReaderAt) (data []byte, err error) {
+// ReadISOFile returns the content of the file of that name on an image. A panic
+// of the ISO library, which trusts the lengths in directory records, becomes an
+// error.
+func ReadISOFile(r io.ReaderAt, name string) (data []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("damaged ISO 9660 image: %v", p)
@@ -92,12 +93,15 @@ func readIgnition(r io.ReaderAt) (data []byte, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("not an ISO 9660 image: no primary volume: %w", err)
 	}
-	for name := range strings.SplitSeq(IgnitionISO, "/") {
-		if file, err = child(file, name); err != nil {
-			return nil, fmt.Errorf("no Ignition configuration in the image: %w", err)
+	for part := range strings.SplitSeq(name, "/") {
+		if file, err = child(file, part); err != nil {
+			return nil, fmt.Errorf("no %s in the image: %w", name, err)
 		}
 	}
-	return readFile(file)
+	if data, err = readFile(file); err != nil {
+		return nil, fmt.Errorf("%s in the image: %w", name, err)
+	}
+	return data, nil
 }
 
 func child(dir *iso9660.File, name string) (*iso9660.File, error) {
@@ -115,14 +119,10 @@ func child(dir *iso9660.File, name string) (*iso9660.File, error) {
 
 func readFile(file *iso9660.File) ([]byte, error) {
 	if file.IsDir() {
-		return nil, fmt.Errorf("no Ignition configuration in the image: %s is a directory", IgnitionISO)
+		return nil, errors.New("it is a directory")
 	}
-	if file.Size() > maxIgnition {
-		return nil, fmt.Errorf("%s in the image is larger than %d bytes", IgnitionISO, maxIgnition)
+	if file.Size() > maxFile {
+		return nil, fmt.Errorf("it is larger than %d bytes", maxFile)
 	}
-	data, err := io.ReadAll(file.Reader())
-	if err != nil {
-		return nil, fmt.Errorf("read %s in the image: %w", IgnitionISO, err)
-	}
-	return data, nil
+	return io.ReadAll(file.Reader())
 }

@@ -60,7 +60,7 @@ func TestReadISOSaysWhatIsWrong(t *testing.T) {
 	}
 	three := ignitionVersion{"3.1.0"}
 	tests := []struct{ name, path, content, want string }{
-		{"another file", "readme.txt", "hello", "no Ignition configuration in the image: images does not exist"},
+		{"another file", "readme.txt", "hello", "no images/config.ign in the image: images does not exist"},
 		{"not JSON", IgnitionISO, "hello", "is not an Ignition configuration"},
 		{"another version", IgnitionISO, encoded(ignition{Ignition: ignitionVersion{"2.3.0"}}), `not an Ignition 3 configuration: version "2.3.0"`},
 		{"foreign", IgnitionISO, encoded(ignition{Ignition: three}), "no discovery image: /etc/assisted/agent.env is missing"},

@@ -16,10 +16,11 @@ import (
 type Site struct {
 	mu    sync.Mutex
 	etcds map[string]*memory // by installation
+	hosts map[string]*heard  // at the other ends of wires, by id
 }
 
 // NewSite returns a Site without clusters.
-func NewSite() *Site { return &Site{etcds: map[string]*memory{}} }
+func NewSite() *Site { return &Site{etcds: map[string]*memory{}, hosts: map[string]*heard{}} }
 
 // Shared is what hosts share: a [Site] in the same process, or the [Wire] to
 // one.

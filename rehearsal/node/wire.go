@@ -12,6 +12,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // Paths of a wire.
@@ -44,14 +46,15 @@ type etcdReply struct {
 	Revision string   `json:"revision,omitempty"`
 }
 
-// A hostReport is what a host says of itself.
-type hostReport struct {
-	Host  string    `json:"host"` // its id
-	State HostState `json:"state"`
-}
+// Headers of everything that is sent over a wire: who says it.
+const (
+	hostHeader = "Host-Id"
+	bootHeader = "Boot-Id" // another one each time the host boots
+)
 
 // Handler is the site's end of wires: HTTP with JSON bodies. report is called
-// with what the hosts at their other ends say of themselves.
+// with what the hosts at their other ends say of themselves; their boots are
+// counted here.
 func (s *Site) Handler(report func(hostID string, state HostState)) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+etcdPath, func(w http.ResponseWriter, r *http.Request) {
@@ -68,15 +71,51 @@ func (s *Site) Handler(report func(hostID string, state HostState)) http.Handler
 		writeJSON(w, http.StatusOK, reply)
 	})
 	mux.HandleFunc("POST "+reportPath, func(w http.ResponseWriter, r *http.Request) {
-		var said hostReport
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&said); err != nil {
+		var state HostState
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&state); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		report(said.Host, said.State)
+		id := r.Header.Get(hostHeader)
+		state.Boots = s.boots(id)
+		report(id, state)
 		writeJSON(w, http.StatusOK, time.Now())
 	})
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.hear(r.Header.Get(hostHeader), r.Header.Get(bootHeader))
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// hear notices that a host has booted again: before it does anything else,
+// what ran on it is known to run no more, however it ended.
+func (s *Site) hear(hostID, bootID string) {
+	s.mu.Lock()
+	h := s.hosts[hostID]
+	if h == nil {
+		h = new(heard)
+		s.hosts[hostID] = h
+	}
+	again := h.boot != bootID
+	if again {
+		h.boot, h.boots = bootID, h.boots+1
+	}
+	s.mu.Unlock()
+	if again {
+		s.Lost(hostID)
+	}
+}
+
+// A heard is a host that has spoken over a wire.
+type heard struct {
+	boot  string // the id of its last boot
+	boots int
+}
+
+func (s *Site) boots(hostID string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.hosts[hostID].boots
 }
 
 func (s *Site) operate(call etcdCall) (reply etcdReply, err error) {
@@ -102,11 +141,13 @@ func (s *Site) operate(call etcdCall) (reply etcdReply, err error) {
 }
 
 // A Wire is a host's connection to the [Site] of its World, where the host is
-// not in the World's process. It is safe for concurrent use.
+// not in the World's process. It connects when something is said, so that it
+// may be there before the host has a network. It is safe for concurrent use.
 type Wire struct {
-	url  string
-	http *http.Client
-	lost func(error)
+	url        string
+	host, boot string
+	http       *http.Client
+	lost       func(error)
 }
 
 // Times of a wire, which is as real as the machine at its end.
@@ -116,16 +157,18 @@ const (
 	wireLost  = time.Minute // without an answer
 )
 
-// NewWire returns the wire to a site that answers at address. After a minute
-// in vain it calls lost, which should end the host, and goes on trying.
-func NewWire(address string, lost func(error)) *Wire {
+// NewWire returns the wire of a host that has just booted to the site that
+// answers at address. When what the cluster shares was asked for in vain for a
+// minute, it calls lost, which should end the host, and goes on trying.
+func NewWire(address string, hostID uuid.UUID, lost func(error)) *Wire {
 	dialer := net.Dialer{Timeout: wireTime}
-	return &Wire{"http://" + address, &http.Client{Timeout: wireTime, Transport: &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: 4}}, lost}
+	client := &http.Client{Timeout: wireTime, Transport: &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: 4}}
+	return &Wire{"http://" + address, hostID.String(), uuid.NewString(), client, lost}
 }
 
 // Report tells what the host does, and returns the World's time.
-func (w *Wire) Report(ctx context.Context, hostID string, state HostState) (now time.Time, err error) {
-	err = w.post(ctx, reportPath, hostReport{hostID, state}, &now)
+func (w *Wire) Report(ctx context.Context, state HostState) (now time.Time, err error) {
+	err = w.post(ctx, reportPath, state, &now)
 	return now, err
 }
 
@@ -134,6 +177,8 @@ func (w *Wire) post(ctx context.Context, path string, in, out any) error {
 	if err != nil {
 		return err
 	}
+	request.Header.Set(hostHeader, w.host)
+	request.Header.Set(bootHeader, w.boot)
 	reply, err := w.http.Do(request)
 	if err != nil {
 		return err

@@ -7,13 +7,16 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 )
 
-// newWire is a wire to a site in this process.
+var hostA = uuid.MustParse("aaaaaaaa-0000-4000-8000-000000000000")
+
+// newWire is the wire of host a to a site in this process.
 func newWire(t *testing.T, site *Site, report func(string, HostState)) *Wire {
 	t.Helper()
 	server := httptest.NewServer(site.Handler(report))
-	w := NewWire(strings.TrimPrefix(server.URL, "http://"), func(err error) { t.Error(err) })
+	w := NewWire(strings.TrimPrefix(server.URL, "http://"), hostA, func(err error) { t.Error(err) })
 	t.Cleanup(func() { w.http.CloseIdleConnections(); server.Close() })
 	return w
 }
@@ -78,16 +81,43 @@ func TestNoChangeIsLost(t *testing.T) {
 	}
 }
 
+// What a host says arrives with how often it has booted.
 func TestWireReports(t *testing.T) {
-	var got hostReport
-	w := newWire(t, NewSite(), func(id string, s HostState) { got = hostReport{id, s} })
-	want := hostReport{"a", HostState{Phase: PhaseLive, Hostname: "control-0"}}
-	now, err := w.Report(t.Context(), want.Host, want.State)
-	if err != nil || now.IsZero() {
-		t.Errorf("%v, %v", now, err)
+	got := map[string]HostState{}
+	site, report := NewSite(), func(id string, s HostState) { got[id] = s }
+	for boots := 1; boots <= 2; boots++ {
+		w := newWire(t, site, report)
+		for range 2 {
+			now, err := w.Report(t.Context(), HostState{Phase: PhaseLive, Hostname: "control-0", Boots: 1})
+			if err != nil || now.IsZero() {
+				t.Errorf("%v, %v", now, err)
+			}
+		}
+		want := map[string]HostState{hostA.String(): {Phase: PhaseLive, Hostname: "control-0", Boots: boots}}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("report (-want +got):\n%s", diff)
+		}
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("report (-want +got):\n%s", diff)
+}
+
+// What ran on a host runs no more once it boots again, although nobody saw it
+// end.
+func TestBootEndsWhatRan(t *testing.T) {
+	site := NewSite()
+	b, err := NewBundle("id", "mycluster", "lab.test", "4.20.3", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := func() *cluster {
+		c, err := openCluster(newWire(t, site, nil), b, Reporter{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	open().etcdUp(hostA.String())
+	if again := open(); again.quorum() == nil {
+		t.Errorf("after a power cut etcd runs: %+v", again.facts())
 	}
 }
 
