@@ -48,7 +48,7 @@ func (p *Provider) Check(ctx context.Context, want provider.Request) []provider.
 	p.checkAccel(ctx, s)
 	p.checkFirmware(s)
 	p.checkMachines(ctx, s)
-	checkMemory(s)
+	p.checkMemory(s)
 	p.checkDisks(s)
 	p.checkLinks(s)
 	return s.problems

@@ -18,7 +18,7 @@ import (
 // checkMemory compares what new machines ask for with what is free. A guest
 // takes what it touches: more than there is is a warning, unless QEMU itself
 // would be refused.
-func checkMemory(s *survey) {
+func (p *Provider) checkMemory(s *survey) {
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err != nil {
 		s.failed(fmt.Errorf("memory of this host: %w", err))
@@ -26,7 +26,8 @@ func checkMemory(s *survey) {
 	}
 	total, sum := int64(info.Totalram+info.Totalswap)*int64(info.Unit), int64(0)
 	for _, m := range s.new {
-		need := int64(m.Memory) << 20
+		_, memory := p.cfg.Limits.of(m.CPUs, m.Memory)
+		need := int64(memory) << 20
 		sum += need
 		if need > total {
 			s.fatal("give it less memory in the spec", "machine %s is to have %s of memory, and this host has %s", m.Name, size(need), size(total))

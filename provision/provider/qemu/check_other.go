@@ -3,6 +3,6 @@
 package qemu
 
 // Check ends before these are asked.
-func checkMemory(*survey) {}
+func (*Provider) checkMemory(*survey) {}
 
 func (*Provider) checkLinks(*survey) {}

@@ -31,6 +31,10 @@ func TestCheck(t *testing.T) {
 		{"too much of everything", "", func(_ *Config, r *provider.Request) {
 			r.Machines = []provider.Machine{huge}
 		}, []string{"fatal: machine control-0.mycluster.lab.test is to have 1048576.0 GiB of memory", "warn: machines are to have 1048576.0 GiB of memory", "warn: disks may grow to 1048576.0 GiB"}},
+		{"much memory that is limited", "", func(c *Config, r *provider.Request) {
+			c.Limits.Memory = 64
+			r.Machines = []provider.Machine{huge}
+		}, []string{"warn: disks may grow to 1048576.0 GiB"}},
 		{"an image without room", "", func(_ *Config, r *provider.Request) { r.ImageBytes = 1 << 60 }, []string{"fatal: the boot image has "}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

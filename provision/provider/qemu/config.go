@@ -29,6 +29,25 @@ type Config struct {
 	UEFI    bool       // else BIOS
 	Accel   qemu.Accel // "": KVM where it works, else TCG
 	Network Network
+	Limits  Limits
+}
+
+// Limits are the most that a machine really has, whatever the spec says: for
+// trials with guests that need less. Zero: what the spec says.
+type Limits struct {
+	CPUs   int `json:"cpus,omitempty"`
+	Memory int `json:"memory,omitempty"` // MiB
+}
+
+// of are the processors and the memory of a machine that asks for so much.
+func (l Limits) of(cpus, memory int) (int, int) {
+	if l.CPUs > 0 {
+		cpus = min(cpus, l.CPUs)
+	}
+	if l.Memory > 0 {
+		memory = min(memory, l.Memory)
+	}
+	return cpus, memory
 }
 
 type rawConfig struct {
@@ -40,6 +59,10 @@ type rawConfig struct {
 	AccelRange    hcl.Range `hcl:"accel,attr_value_range"`
 	Network       string    `hcl:"network,optional"`
 	NetworkRange  hcl.Range `hcl:"network,attr_value_range"`
+	MaxCPUs       int       `hcl:"max_cpus,optional"`
+	CPUsRange     hcl.Range `hcl:"max_cpus,attr_value_range"`
+	MaxMemory     int       `hcl:"max_memory,optional"`
+	MemoryRange   hcl.Range `hcl:"max_memory,attr_value_range"`
 }
 
 // Decode reads the body of a provider block. It looks at nothing else, and
@@ -48,7 +71,7 @@ func Decode(body hcl.Body, ctx *hcl.EvalContext) (Config, hcl.Diagnostics) {
 	var raw rawConfig
 	diags := gohcl.DecodeBody(body, ctx, &raw)
 	cfg := Config{Dir: raw.dir()}
-	for _, check := range []func(*Config) *hcl.Diagnostic{raw.firmware, raw.accel, raw.network} {
+	for _, check := range []func(*Config) *hcl.Diagnostic{raw.firmware, raw.accel, raw.network, raw.cpus, raw.memory} {
 		if d := check(&cfg); d != nil {
 			diags = append(diags, d)
 		}
@@ -101,6 +124,20 @@ func (r rawConfig) network(cfg *Config) *hcl.Diagnostic {
 		return wrong(r.NetworkRange, "Network is not offered", "In QEMU's user network no machine reaches another, and nothing here reaches a machine by its address. Write private, or bridge.")
 	default:
 		return wrong(r.NetworkRange, "Invalid network", "%q is not a kind of network. Write private: a network of the cluster's own, made without any rights; or bridge: machines are on the bridge of this host that their network block names.", r.Network)
+	}
+	return nil
+}
+
+func (r rawConfig) cpus(cfg *Config) *hcl.Diagnostic {
+	if cfg.Limits.CPUs = r.MaxCPUs; r.MaxCPUs < 0 {
+		return wrong(r.CPUsRange, "Invalid limit", "%d is no number of vCPUs. Write 1 or more, or leave it out.", r.MaxCPUs)
+	}
+	return nil
+}
+
+func (r rawConfig) memory(cfg *Config) *hcl.Diagnostic {
+	if cfg.Limits.Memory = r.MaxMemory; r.MaxMemory < 0 {
+		return wrong(r.MemoryRange, "Invalid limit", "%d is no amount of memory. Write a number of MiB, or leave it out.", r.MaxMemory)
 	}
 	return nil
 }

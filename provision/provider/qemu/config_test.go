@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"github.com/slipway-project/slipway/internal/qemu"
+	"github.com/slipway-project/slipway/provision/provider"
 )
 
 func decode(t *testing.T, text string) (Config, hcl.Diagnostics) {
@@ -28,6 +29,7 @@ func TestDecode(t *testing.T) {
 		{"nothing", ``, Config{Network: NetworkPrivate}},
 		{"defaults, written out", "firmware = \"bios\"\naccel = \"auto\"\nnetwork = \"private\"", Config{Network: NetworkPrivate}},
 		{"all else", "dir = \"/srv/q\"\nfirmware = \"uefi\"\naccel = \"kvm\"\nnetwork = \"bridge\"", Config{Dir: "/srv/q", UEFI: true, Accel: qemu.KVM, Network: NetworkBridge}},
+		{"limits", "max_cpus = 1\nmax_memory = 192", Config{Network: NetworkPrivate, Limits: Limits{1, 192}}},
 		{"a directory beside the spec", `dir = "q"`, Config{Dir: filepath.Join("specs", "q"), Network: NetworkPrivate}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -43,7 +45,7 @@ func TestDecode(t *testing.T) {
 }
 
 func TestDecodeProblems(t *testing.T) {
-	_, diags := decode(t, "firmware = \"efi\"\naccel = \"hvf\"\nnetwork = \"lan\"\nbridge = \"br0\"")
+	_, diags := decode(t, "firmware = \"efi\"\naccel = \"hvf\"\nnetwork = \"lan\"\nbridge = \"br0\"\nmax_cpus = -1\nmax_memory = -1")
 	var got []string
 	for _, d := range diags {
 		got = append(got, d.Error())
@@ -53,9 +55,29 @@ func TestDecodeProblems(t *testing.T) {
 		`specs/lab.hcl:1,12-17: Invalid firmware; "efi" is neither bios nor uefi.`,
 		`specs/lab.hcl:2,9-14: Invalid accelerator; "hvf" is not an accelerator. Write kvm, tcg, which runs anywhere and ten times slower, or auto: kvm where a guest really runs under it.`,
 		`specs/lab.hcl:3,11-16: Invalid network; "lan" is not a kind of network. Write private: a network of the cluster's own, made without any rights; or bridge: machines are on the bridge of this host that their network block names.`,
+		`specs/lab.hcl:5,12-14: Invalid limit; -1 is no number of vCPUs. Write 1 or more, or leave it out.`,
+		`specs/lab.hcl:6,14-16: Invalid limit; -1 is no amount of memory. Write a number of MiB, or leave it out.`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+// A machine has what the spec says where the limits allow it.
+func TestLimits(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		limits Limits
+		want   Limits
+	}{
+		{"none", Limits{}, Limits{4, 16384}},
+		{"fewer", Limits{1, 192}, Limits{1, 192}},
+		{"more", Limits{8, 65536}, Limits{4, 16384}},
+	} {
+		v := record{Machine: provider.Machine{CPUs: 4, Memory: 16384}}.vm("/srv/q", order{Limits: c.limits})
+		if got := (Limits{v.CPUs, v.Memory}); got != c.want {
+			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
+		}
 	}
 }
 

@@ -32,9 +32,10 @@ type Guest struct {
 
 // An order is what a supervisor is asked to do with one machine.
 type order struct {
-	ID    string     `json:"id"`
-	Accel qemu.Accel `json:"accel,omitempty"`
-	Media string     `json:"media,omitempty"` // path, "" to eject
+	ID     string     `json:"id"`
+	Accel  qemu.Accel `json:"accel,omitempty"`
+	Limits Limits     `json:"limits,omitzero"`
+	Media  string     `json:"media,omitempty"` // path, "" to eject
 }
 
 func socketPath(runDir string) string { return filepath.Join(runDir, "control.sock") }

@@ -88,7 +88,7 @@ func (s *supervisor) on(ctx context.Context, o order) error {
 	go func() {
 		defer close(dead)
 		defer cut()
-		s.live(life, g, o.Accel, started)
+		s.live(life, g, o, started)
 	}()
 	select {
 	case err := <-started:
@@ -135,9 +135,9 @@ func (s *supervisor) media(ctx context.Context, o order) error {
 }
 
 // live runs a machine until it is switched off, by whomever.
-func (s *supervisor) live(ctx context.Context, g *guest, accel qemu.Accel, started chan<- error) {
+func (s *supervisor) live(ctx context.Context, g *guest, o order, started chan<- error) {
 	for cycled := false; ; {
-		r, err := s.start(ctx, g, accel)
+		r, err := s.start(ctx, g, o)
 		select {
 		case started <- err: // of the first start, which somebody waits for
 		default:
@@ -213,13 +213,13 @@ func (s *supervisor) question(ctx context.Context, g *guest, r *qemu.Running) er
 }
 
 // start boots the machine as its record says now, when its turn has come.
-func (s *supervisor) start(ctx context.Context, g *guest, accel qemu.Accel) (*qemu.Running, error) {
+func (s *supervisor) start(ctx context.Context, g *guest, o order) (*qemu.Running, error) {
 	select {
 	case s.slots <- struct{}{}:
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	r, err := s.boot(ctx, g.id, accel)
+	r, err := s.boot(ctx, o)
 	if err != nil {
 		<-s.slots
 		return nil, err
@@ -232,12 +232,12 @@ func (s *supervisor) start(ctx context.Context, g *guest, accel qemu.Accel) (*qe
 	return r, nil
 }
 
-func (s *supervisor) boot(ctx context.Context, id string, accel qemu.Accel) (*qemu.Running, error) {
-	rec, err := read(s.Dir, id)
+func (s *supervisor) boot(ctx context.Context, o order) (*qemu.Running, error) {
+	rec, err := read(s.Dir, o.ID)
 	if err != nil {
 		return nil, err
 	}
-	v := rec.vm(s.Dir, accel)
+	v := rec.vm(s.Dir, o)
 	if err := bound(v.Serial()); err != nil {
 		return nil, err
 	}

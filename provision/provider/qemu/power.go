@@ -69,7 +69,7 @@ func (p *Provider) on(ctx context.Context, m provider.Machine) error {
 	if err := p.summon(ctx, m.Mark.Cluster); err != nil {
 		return err
 	}
-	return p.order(ctx, m, "/on", order{Accel: accel})
+	return p.order(ctx, m, "/on", order{Accel: accel, Limits: p.cfg.Limits})
 }
 
 // PowerOff cuts the power at once.
@@ -88,7 +88,7 @@ func (p *Provider) PowerOff(ctx context.Context, m provider.Machine) error {
 func (p *Provider) off(ctx context.Context, m provider.Machine) error {
 	err := p.order(ctx, m, "/off", order{})
 	if absent(err) {
-		return evict(ctx, record{Machine: m}.vm(p.dir, ""))
+		return evict(ctx, record{Machine: m}.vm(p.dir, order{}))
 	}
 	return err
 }

@@ -115,14 +115,12 @@ func (r record) mark() string {
 	return fmt.Sprintf("slipway-mark-v1 cluster=%s id=%s name=%s", m.Mark.Cluster, m.Mark.ID, m.Name)
 }
 
-// vm is the machine as it is started, with nothing plugged into its network
+// vm is the machine as o has it started, with nothing plugged into its network
 // devices yet.
-func (r record) vm(dir string, accel qemu.Accel) qemu.VM {
+func (r record) vm(dir string, o order) qemu.VM {
 	m, at := r.Machine, filepath.Join(dir, "machines", r.Machine.ID)
-	v := qemu.VM{
-		Name: m.Name, UUID: m.UUID, Mark: r.mark(), CPUs: m.CPUs, Memory: m.Memory,
-		Accel: accel, Firmware: r.Firmware, Dir: at,
-	}
+	v := qemu.VM{Name: m.Name, UUID: m.UUID, Mark: r.mark(), Accel: o.Accel, Firmware: r.Firmware, Dir: at}
+	v.CPUs, v.Memory = o.Limits.of(m.CPUs, m.Memory)
 	for i := range disks(m) {
 		v.Disks = append(v.Disks, qemu.Disk{Path: diskPath(at, i), Format: "raw"})
 	}
