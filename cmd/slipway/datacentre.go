@@ -9,13 +9,17 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"github.com/slipway-project/slipway/internal/atomicfile"
 	"github.com/slipway-project/slipway/internal/hint"
 	"github.com/slipway-project/slipway/internal/pace"
 	"github.com/slipway-project/slipway/provision/installer/assisted"
 	"github.com/slipway-project/slipway/provision/provider/proxmox"
+	provider "github.com/slipway-project/slipway/provision/provider/qemu"
 	"github.com/slipway-project/slipway/provision/spec"
 	"github.com/slipway-project/slipway/rehearsal"
+	"github.com/slipway-project/slipway/rehearsal/guest"
 )
 
 // A datacentre is the simulated world that specs are rehearsed against, and
@@ -26,6 +30,9 @@ type datacentre struct {
 	blocks   strings.Builder   // of the override file
 	tokens   map[string]string // provider label to endpoint URL
 	replaced []string          // told before anything begins
+	uefi     bool              // machines of some spec boot by it
+	machines machineFlags
+	laptop   laptop
 }
 
 // fakePullSecret parses as one and opens nothing.
@@ -33,9 +40,10 @@ const fakePullSecret = `{"auths":{"registry.invalid":{"auth":"cmVoZWFyc2FsOnJlaG
 
 // newDatacentre reads from the specs what must be there: hypervisors,
 // installers, networks and services addresses.
-func newDatacentre(a *app, dir string, speed pace.Pace, specs []reading) (*datacentre, error) {
-	d := &datacentre{secrets: map[string]string{}, tokens: map[string]string{},
-		config: rehearsal.Config{Dir: dir, Speed: speed, Env: map[string]string{"SLIPWAY_OVERRIDE": filepath.Join(dir, "override.hcl")}}}
+func newDatacentre(a *app, dir string, o rehearseFlags, specs []reading) (*datacentre, error) {
+	d := &datacentre{secrets: map[string]string{}, tokens: map[string]string{}, machines: o.machines,
+		laptop: laptop{map[string]provider.Config{}, map[uuid.UUID]guest.Spec{}, nil},
+		config: rehearsal.Config{Dir: dir, Speed: pace.Pace(o.speed), Env: map[string]string{"SLIPWAY_OVERRIDE": filepath.Join(dir, "override.hcl")}}}
 	for _, r := range specs {
 		for _, name := range r.Secrets {
 			d.secrets[name] = fakePullSecret
@@ -50,6 +58,7 @@ func newDatacentre(a *app, dir string, speed pace.Pace, specs []reading) (*datac
 			}
 		}
 	}
+	d.settleLaptop()
 	d.replace("state directory", filepath.Join(dir, "home"))
 	return d, nil
 }
@@ -78,18 +87,43 @@ func (d *datacentre) replace(what, by string) {
 	d.replaced = append(d.replaced, fmt.Sprintf("  %-38s %s", what, by))
 }
 
-func (d *datacentre) addCluster(a *app, r reading, c spec.Cluster) error {
-	if c.Provider.Type != "proxmox" {
-		return usage(hint.With(fmt.Errorf("%s: provider %q is not simulated", c.FullName(), c.Provider.Type),
+func (d *datacentre) addCluster(a *app, r reading, c spec.Cluster) (err error) {
+	switch c.Provider.Type {
+	case "proxmox":
+		err = d.addProxmox(a, r, c)
+	case "qemu":
+		err = d.addLaptop(a, r, c)
+	default:
+		err = usage(hint.With(fmt.Errorf("%s: provider %q is not simulated", c.FullName(), c.Provider.Type),
 			"rehearse the spec with a provider \"proxmox\"; `slipway doctor` says what would fail with this one"))
 	}
+	if err != nil {
+		return err
+	}
+	engine, diags := assisted.Decode(c.Installer.Body, c.Installer.Context, noEnvironment)
+	if err := a.diagnose(r, diags); err != nil {
+		return err
+	}
+	d.addInstaller(c, engine)
+	d.addServicesHosts(c)
+	if c.PullSecret.Set() { // a sensitive variable is no secret block
+		name := "rehearsal_pull_" + c.Name
+		d.secrets[name] = fakePullSecret
+		fmt.Fprintf(&d.blocks, "cluster %q {\n  pull_secret = secret.%s\n}\n", c.Name, name)
+		d.replace("pull secret of "+c.Name, "one that opens nothing; yours is not read")
+	}
+	return nil
+}
+
+// addProxmox notes the hypervisor of a cluster, and the networks that its
+// machines and this host are in.
+func (d *datacentre) addProxmox(a *app, r reading, c spec.Cluster) error {
 	hypervisor, diags := proxmox.Decode(c.Provider.Body, c.Provider.Context)
-	engine, more := assisted.Decode(c.Installer.Body, c.Installer.Context, noEnvironment)
-	if err := a.diagnose(r, append(diags, more...)); err != nil {
+	if err := a.diagnose(r, diags); err != nil {
 		return err
 	}
 	d.addHypervisor(c, hypervisor)
-	d.addInstaller(c, engine)
+	d.uefi = d.uefi || hypervisor.Hardware.UEFI
 	d.addNetwork(c.Network)
 	for _, n := range c.Nodes {
 		network := d.addNetwork(n.Network)
@@ -97,15 +131,8 @@ func (d *datacentre) addCluster(a *app, r reading, c spec.Cluster) error {
 			network.Static = append(network.Static, n.Address)
 		}
 	}
-	if c.PullSecret.Set() { // a sensitive variable is no secret block
-		name := "rehearsal_pull_" + c.Name
-		d.secrets[name] = fakePullSecret
-		fmt.Fprintf(&d.blocks, "cluster %q {\n  pull_secret = secret.%s\n}\n", c.Name, name)
-		d.replace("pull secret of "+c.Name, "one that opens nothing; yours is not read")
-	}
 	d.config.Services = append(d.config.Services, c.Services.Address)
 	d.replace("this host", "a network namespace that has "+c.Services.Address.String())
-	d.addServicesHosts(c)
 	return nil
 }
 

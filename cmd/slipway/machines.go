@@ -27,6 +27,7 @@ const (
 	leastMemory   = 160
 	defaultMemory = 192
 	mostMemory    = 65536
+	uefiMemory    = 256 // what OVMF and GRUB leave too little of, when it is less
 )
 
 // realPace is the most that slipway hurries where machines are real: they boot
@@ -77,19 +78,33 @@ func (m machineFlags) prepare(ctx context.Context, exe string, d *datacentre) er
 	if err != nil {
 		return hint.With(fmt.Errorf("kernel packages: %w", err), "set XDG_CACHE_HOME to a directory for them")
 	}
-	base, err := image.Build(ctx, exe, filepath.Join(cache, "slipway"), filepath.Join(d.config.Dir, "image"))
+	cache = filepath.Join(cache, "slipway")
+	base, err := image.Build(ctx, exe, cache, filepath.Join(d.config.Dir, "image"))
 	if err != nil {
 		return err
 	}
 	d.config.Machines = &rehearsal.MachinesConfig{Image: base.Dir, Memory: m.memory, Accel: accel}
+	if err := d.prepareFirmware(ctx, cache); err != nil {
+		return err
+	}
+	d.confine(m.memory, accel)
 	d.config.Pace = min(d.config.Speed, realPace)
-	d.replace("machines", m.describe(accel, why))
+	d.replace("machines", describeMachines(*d.config.Machines, why))
 	d.replace("pace", fmt.Sprintf("%v: our polling is that much faster, and what is simulated %v times", float64(d.config.Pace), float64(d.config.Speed)))
 	return nil
 }
 
-func (m machineFlags) describe(accel qemu.Accel, why string) string {
-	text := fmt.Sprintf("virtual ones of %d MiB under %s; they say they have what the spec asks for", m.memory, strings.ToUpper(string(accel)))
+// prepareFirmware brings UEFI where a spec asks for it.
+func (d *datacentre) prepareFirmware(ctx context.Context, cache string) (err error) {
+	if d.uefi {
+		d.config.Machines.Memory = max(d.config.Machines.Memory, uefiMemory)
+		d.config.Machines.Firmware, err = image.UEFI(ctx, cache)
+	}
+	return err
+}
+
+func describeMachines(m rehearsal.MachinesConfig, why string) string {
+	text := fmt.Sprintf("virtual ones of %d MiB under %s; they say they have what the spec asks for", m.Memory, strings.ToUpper(string(m.Accel)))
 	if why != "" {
 		text += " (" + why + ")"
 	}

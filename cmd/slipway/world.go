@@ -18,7 +18,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/slipway-project/slipway/internal/pace"
 	"github.com/slipway-project/slipway/provision/event"
 	"github.com/slipway-project/slipway/rehearsal"
 )
@@ -119,7 +118,7 @@ func (a *app) openWorld(ctx context.Context, o rehearseFlags, specs [][]string, 
 }
 
 func (w *world) open(ctx context.Context, dir string, o rehearseFlags, specs []reading) (err error) {
-	if w.datacentre, err = newDatacentre(w.app, dir, pace.Pace(o.speed), specs); err != nil {
+	if w.datacentre, err = newDatacentre(w.app, dir, o, specs); err != nil {
 		return err
 	}
 	if err := o.machines.prepare(ctx, w.exe, w.datacentre); err != nil {
@@ -275,7 +274,7 @@ func (w *world) faults(ctx context.Context) ([]rehearsal.Fault, error) {
 func (w *world) residue(ctx context.Context, r *rehearsalReport) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	paths := []string{filepath.Join(w.config.Dir, "home")}
+	paths := []string{filepath.Join(w.config.Dir, "home"), w.machinesDir()}
 	residue, err := rehearsal.NewControl(w.config.Dir).Residue(ctx, nil, paths)
 	if residue == nil {
 		residue = []string{}
