@@ -41,7 +41,7 @@ test-servers: ## real servers, unpacked into a cache: DNS servers to compare wit
 
 test-rehearse: build ## the examples through the real `up` and `down`
 	@tools/install --lists
-	$(GO) test -tags rehearse -timeout 20m ./cmd/slipway -run Rehearse
+	$(GO) test -tags rehearse -timeout 20m -parallel 4 ./cmd/slipway -run Rehearse
 
 SEEDS ?= 1 2 3 4 5
 test-nightly: tools-test build ## what takes longer

@@ -14,6 +14,7 @@ import (
 // The DNS of a cluster that is up answers all that the installer asks; the
 // router's does not. Nor is it another story from a node's place.
 func TestRehearseDNSCheck(t *testing.T) {
+	t.Parallel()
 	w := openTestWorld(t, example)
 	if stderr := w.fails(t, provision.ExitPreflight, nil, "dns", "check", "-f", example); !strings.Contains(stderr, "DNS server 192.0.2.210:53: connection refused") {
 		t.Errorf("before up: %s", stderr)

@@ -13,6 +13,7 @@ import (
 // With the user's own DNS server up refuses to begin while that lacks names,
 // and once it has them the cluster comes up with serve only balancing.
 func TestRehearseExternalDNS(t *testing.T) {
+	t.Parallel()
 	spec := variant(t, "address = cidrhost(local.lan, 210) # DNS and load balancer, on this host",
 		"address = cidrhost(local.lan, 210)\n    dns {\n      mode   = \"external\"\n      server = \"192.0.2.53\"\n    }")
 	w := openTestWorld(t, spec)

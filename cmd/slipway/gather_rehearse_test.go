@@ -18,6 +18,7 @@ import (
 // The real ssh logs in to nodes as slipway knows them, and its exit code is
 // ours. What is gathered of a running cluster is whole and holds no secret.
 func TestRehearseLogsInAndGathers(t *testing.T) {
+	t.Parallel()
 	w := openTestWorld(t, example)
 	w.must(t, "up", "--yes", "-f", example)
 	if got := w.must(t, "ssh", "-f", example, "worker-1", "--", "hostname"); got != "worker-1.mycluster.lab.test\n" {
@@ -131,6 +132,7 @@ func bundleFiles(t *testing.T, path string) map[string]string {
 
 // A terminal sees the progress of a run, and its cursor again afterwards.
 func TestRehearseOnATerminal(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("script"); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal("needs script(1): ", err)

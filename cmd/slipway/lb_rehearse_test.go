@@ -16,6 +16,7 @@ import (
 
 // A host without haproxy installs a cluster as well: its balancer is our own.
 func TestRehearseWithoutHAProxy(t *testing.T) {
+	t.Parallel()
 	w := openTestWorld(t, example)
 	// The mount is private to the world's namespaces.
 	path := strings.TrimSpace(w.run(t, "sh", "-c", "command -v haproxy"))

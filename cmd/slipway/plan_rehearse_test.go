@@ -17,6 +17,7 @@ import (
 // A plan file is carried out as it is, also in two goes, and is stale when
 // spec or world have moved.
 func TestRehearsePlanFile(t *testing.T) {
+	t.Parallel()
 	w := openTestWorld(t, example)
 	spec := variant(t, `cluster "mycluster"`, "variable \"workers\" {\n  default = 1\n}\n\ncluster \"mycluster\"",
 		"count     = 2", "count     = var.workers")
@@ -88,6 +89,7 @@ func (w *testWorld) staleWhenSpecMoves(t *testing.T, spec, kept string) {
 // What somebody did behind slipway's back is in the plan, with what `up` does
 // about it.
 func TestRehearsePlanShowsDrift(t *testing.T) {
+	t.Parallel()
 	w := openTestWorld(t, example)
 	w.must(t, "up", "--yes", "-f", example)
 	fewer := variant(t, "count     = 2", "count     = 1", "192.0.2.204-205", "192.0.2.204")

@@ -14,6 +14,7 @@ import (
 // The README's spec and commands, exactly as they stand there, in order. Only
 // what a person would type at a question is given by --yes.
 func TestRehearseREADME(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)

@@ -172,6 +172,7 @@ func TestRehearseCtrlC(t *testing.T) {
 
 // The second of two runs of one cluster is told who has it.
 func TestRehearseSecondRunIsToldWhoHolds(t *testing.T) {
+	t.Parallel()
 	w := openTestWorld(t, example)
 	first := w.slipway(t, "up", "--yes", "-f", example, "--progress", "json")
 	stderr, err := first.StderrPipe()

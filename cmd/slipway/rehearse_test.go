@@ -98,6 +98,7 @@ func plannedNodes(t *testing.T, path string) (names []string) {
 
 // An ordinary user can rehearse where namespaces are allowed to them.
 func TestRehearseAsOrdinaryUser(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("runs as an ordinary user already: TestRehearseExamples is this test")
 	}
@@ -158,6 +159,7 @@ func wantReady(t *testing.T, r rehearsalReport, names ...string) {
 // What a kept cluster answers: names, reverse names, nothing else, and the
 // API through haproxy. An absent address does not refuse.
 func TestRehearseServesTheCluster(t *testing.T) {
+	t.Parallel()
 	w := openTestWorld(t, example)
 	w.must(t, "up", "--yes", "-f", example)
 	const at = "@192.0.2.210"
@@ -197,6 +199,7 @@ func TestRehearseServesTheCluster(t *testing.T) {
 
 // Two clusters of two specs come up in one datacentre at the same time.
 func TestRehearseTwoClustersAtOnce(t *testing.T) {
+	t.Parallel()
 	other := filepath.Join(t.TempDir(), "cluster.hcl")
 	text, err := os.ReadFile(example)
 	if err != nil {

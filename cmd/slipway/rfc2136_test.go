@@ -16,6 +16,7 @@ const namedSecret = "c2xpcHdheS1yZWhlYXJzYWwtc2VjcmV0LW9mLXRzaWc="
 // up puts the names into a real named by RFC 2136 before anything boots, the
 // nodes ask it, and down takes exactly those names out again.
 func TestRehearseRFC2136(t *testing.T) {
+	t.Parallel()
 	spec := variant(t, "provider \"proxmox\"", "secret \"tsig\" {\n  env = \"TSIG\"\n}\n\nprovider \"proxmox\"",
 		"address = cidrhost(local.lan, 210) # DNS and load balancer, on this host",
 		"address = cidrhost(local.lan, 210)\n    dns {\n      mode   = \"rfc2136\"\n      server = \"192.0.2.53\"\n      key    = \"slipway.\"\n      secret = secret.tsig\n    }")

@@ -18,6 +18,7 @@ import (
 // out when asked: not in output, events, state, services document, logs,
 // process arguments or the environment of what outlives the run.
 func TestRehearseKeepsSecrets(t *testing.T) {
+	t.Parallel()
 	spec := variant(t, `provider "proxmox"`, "secret \"pull\" {\n  env = \"PULL\"\n}\n\nprovider \"proxmox\"", `domain  =`, "pull_secret = secret.pull\n  domain  =")
 	w := openTestWorld(t, spec)
 	var told bytes.Buffer

@@ -25,6 +25,7 @@ func servicesSpec(t *testing.T, lines ...string) string {
 // Hosts that the services are to run on are not logged in to in a rehearsal,
 // which says so.
 func TestRehearseReplacesServicesHosts(t *testing.T) {
+	t.Parallel()
 	spec := servicesSpec(t, `address = "192.0.2.210"`, `mode = "ssh"`, `ssh { host = "services.lab.test" }`)
 	cmd := exec.Command(slipway(t), "rehearse", "-f", spec, "--progress", "plain")
 	var stderr bytes.Buffer
@@ -40,6 +41,7 @@ func TestRehearseReplacesServicesHosts(t *testing.T) {
 
 // The spec says which balancer serves.
 func TestRehearseBalancerModes(t *testing.T) {
+	t.Parallel()
 	w := openTestWorld(t, example)
 	embedded := servicesSpec(t, `address = "192.0.2.210"`, `load_balancer { mode = "embedded" }`)
 	w.must(t, "up", "--yes", "-f", embedded)
@@ -60,6 +62,7 @@ func TestRehearseBalancerModes(t *testing.T) {
 // With DNS and load balancer of the user's own nothing of ours serves, and what
 // of theirs is not ready is said before anything is made.
 func TestRehearseExternalServices(t *testing.T) {
+	t.Parallel()
 	w := openTestWorld(t, example)
 	for _, a := range []string{"192.0.2.53/24", "192.0.2.220/24"} {
 		if out, err := w.command("ip", "addr", "add", a, "dev", "eth0").CombinedOutput(); err != nil {

@@ -15,6 +15,7 @@ import (
 // holds the spec's checks too; a time that ends before is exit 13. What the
 // spec protects stays, and so does what has not expired.
 func TestRehearseWaitSeesAnInstallationThrough(t *testing.T) {
+	t.Parallel()
 	w := openTestWorld(t, example)
 	const workers = `machines "worker"`
 	with := func(text string) string { return variant(t, workers, text+"\n  "+workers) }
@@ -69,6 +70,7 @@ func (w *testWorld) staysUnlessExpired(t *testing.T, young, protected, short str
 
 // A check that does not hold is exit 7, with the URL and what it answered.
 func TestRehearseCheckThatFails(t *testing.T) {
+	t.Parallel()
 	w := openTestWorld(t, example)
 	const workers = `machines "worker"`
 	spec := variant(t, workers, `check "shop" {
