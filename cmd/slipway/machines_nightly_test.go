@@ -3,11 +3,13 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // asNobody runs a command line as an ordinary user who may make taps, as users
@@ -53,4 +55,38 @@ func TestRehearseMachinesAsOrdinaryUser(t *testing.T) {
 	if report.Nodes[0].Address == "192.0.2.201" {
 		t.Error("the address is not one that DHCP gives")
 	}
+}
+
+// Machines that boot by UEFI go from the ISO to their disks and become a
+// cluster, each with variables of its own.
+func TestRehearseMachinesByUEFI(t *testing.T) {
+	needMachines(t)
+	text, err := os.ReadFile(example)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const endpoint = `endpoint = "https://pve.lan:8006"`
+	spec := filepath.Join(t.TempDir(), "cluster.hcl")
+	if err := os.WriteFile(spec, []byte(strings.Replace(string(text), endpoint, endpoint+"\n  firmware = \"uefi\"", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	w := startWorld(t, "rehearse", "world", "--machines", "qemu", "-f", spec)
+	w.up(t, spec)
+	t.Logf("Ready after %.0f s", time.Since(began).Seconds())
+	w.guestsAgree(t)
+	variables := map[string]bool{}
+	for name, pid := range w.emulators(t) {
+		args, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(args), "if=pflash,unit=1,")
+		own, _, _ := strings.Cut(rest, "\x00")
+		if own == "" || variables[own] {
+			t.Errorf("%s has the variables %q", name, own)
+		}
+		variables[own] = true
+	}
+	w.goneAfterDown(t, spec)
 }
