@@ -284,8 +284,11 @@ func TestResidueIsWhatCameLater(t *testing.T) {
 		t.Fatalf("fresh: -want +got\n%s", diff)
 	}
 	client, daemon := exec.Command("sleep", "60"), exec.Command("sleep", "61")
+	inner := exec.Command("sleep", "62") // in a network inside, such as that of a cluster
+	inner.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET}
 	must(t, client.Start())
 	must(t, daemon.Start())
+	must(t, inner.Start())
 	l, err := net.Listen("tcp", "192.0.2.210:6443")
 	must(t, err)
 	must(t, os.WriteFile(filepath.Join(home, "journal"), nil, 0o600))
@@ -293,6 +296,7 @@ func TestResidueIsWhatCameLater(t *testing.T) {
 	want := []string{
 		"VM 20000 control-0.mycluster.lab.test in https://pve.lan:8006",
 		fmt.Sprintf("process %d sleep 61", daemon.Process.Pid),
+		fmt.Sprintf("process %d sleep 62", inner.Process.Pid),
 		"socket tcp 192.0.2.210:6443",
 		"file " + filepath.Join(home, "journal"),
 	}
@@ -303,6 +307,7 @@ func TestResidueIsWhatCameLater(t *testing.T) {
 	must(t, w.Close())
 	client.Wait()
 	daemon.Wait()
+	inner.Wait()
 }
 
 func residue(t *testing.T, w *World, exclude []int, paths ...string) []string {

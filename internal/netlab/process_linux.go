@@ -5,15 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// A Process is one that runs in this process's mount namespace, whoever
-// started it: a client, a daemon that outlived it.
+// A Process is one that runs in this process's mount namespace, or in one that
+// was made of that, whoever started it: a client, a daemon that outlived it, a
+// network of its own inside.
 type Process struct {
 	PID     int
 	Command string // its arguments, separated by blanks
@@ -21,13 +25,13 @@ type Process struct {
 	start string // with PID, its identity
 }
 
-// Processes lists the processes in the mount namespace of this one, without
-// itself. It refuses where Spawn made no namespace: there all are strangers.
+// Processes lists the processes in the mount namespace of this one and, after
+// [Settle], in those made of it, without itself. It refuses where Spawn made no namespace: there all are strangers.
 func Processes() ([]Process, error) {
 	if err := Spawned(); err != nil {
 		return nil, err
 	}
-	home, err := os.Readlink("/proc/self/ns/mnt")
+	home, err := ownHome()
 	if err != nil {
 		return nil, fmt.Errorf("look up mount namespace: %w", err)
 	}
@@ -48,12 +52,59 @@ func Processes() ([]Process, error) {
 	return found, nil
 }
 
+// A home is a mount namespace and how those made of it are known: a copy has
+// the mount over /etc/hosts too, and nobody else.
+type home struct{ namespace, hosts string }
+
+// settled tells that Settle has made that mount.
+var settled atomic.Bool
+
+func ownHome() (h home, err error) {
+	h.namespace, err = os.Readlink("/proc/self/ns/mnt")
+	if err != nil || !settled.Load() {
+		return h, err
+	}
+	at, err := filepath.EvalSymlinks("/etc/hosts")
+	if err != nil {
+		return h, err
+	}
+	mounts := mountsAt("/proc/self", at)
+	if len(mounts) == 0 {
+		return h, errors.New("/etc/hosts is not the one that was settled with")
+	}
+	h.hosts = mounts[len(mounts)-1]
+	return h, nil
+}
+
+func (h home) has(dir string) bool {
+	namespace, err := os.Readlink(dir + "/ns/mnt")
+	if err != nil || h.hosts == "" {
+		return err == nil && namespace == h.namespace
+	}
+	_, at, _ := strings.Cut(h.hosts, " at ")
+	return namespace == h.namespace || slices.Contains(mountsAt(dir, at), h.hosts)
+}
+
+// mountsAt are what a process has mounted at a place, lowest first: device,
+// path there, and place (fields 3 to 5 of proc(5) mountinfo).
+func mountsAt(dir, place string) (mounts []string) {
+	table, err := os.ReadFile(dir + "/mountinfo")
+	if err != nil {
+		return nil // it has ended, or is another's
+	}
+	for line := range strings.Lines(string(table)) {
+		if f := strings.Fields(line); len(f) > 4 && f[4] == place {
+			mounts = append(mounts, f[2]+" "+f[3]+" at "+place)
+		}
+	}
+	return mounts
+}
+
 // inspect looks at one process; those that end meanwhile, zombies and those of
 // other people are not in the namespace.
-func inspect(pid int, home string) (Process, bool) {
+func inspect(pid int, home home) (Process, bool) {
 	dir := "/proc/" + strconv.Itoa(pid)
-	mnt, err := os.Readlink(dir + "/ns/mnt")
-	if err != nil || mnt != home {
+	if !home.has(dir) {
 		return Process{}, false
 	}
 	line, err := os.ReadFile(dir + "/cmdline")

@@ -22,7 +22,9 @@ func Settle(hosts, resolv string) error {
 		return advise(fmt.Errorf("make mounts private: %w", err))
 	}
 	files := map[string]string{"hosts": hosts, "resolv.conf": resolv}
-	return advise(errors.Join(show("/etc", files), loopbackUp()))
+	err := show("/etc", files)
+	settled.Store(err == nil)
+	return advise(errors.Join(err, loopbackUp()))
 }
 
 // show gives the named files in dir, which may be symbolic links or absent,
