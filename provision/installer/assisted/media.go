@@ -20,7 +20,8 @@ const stallLimit = time.Minute
 
 var errStalled = errors.New("download stands still")
 
-// Media writes the discovery ISO to w. Its URL is asked for anew each time,
+// Media writes the discovery ISO to w, and refuses what is none: another
+// system's, another file, or a part. Its URL is asked for anew each time,
 // since signed ones expire. progress may be nil; total is 0 while unknown.
 func (e *Engine) Media(ctx context.Context, ref installer.Ref, w io.Writer, progress func(got, total int64)) (int64, error) {
 	location, err := e.imageURL(ctx, ref)
@@ -77,9 +78,13 @@ func (e *Engine) download(ctx context.Context, location *url.URL, w io.Writer, p
 		return 0, fmt.Errorf("status %s", resp.Status)
 	}
 	body := &meter{from: resp.Body, total: max(resp.ContentLength, 0), progress: progress, alive: func() { stalled.Reset(limit) }}
-	n, err := io.Copy(w, body)
+	image := &inspector{to: w}
+	n, err := io.Copy(image, body)
 	if err == nil && resp.ContentLength >= 0 && n != resp.ContentLength {
 		err = io.ErrUnexpectedEOF
+	}
+	if err == nil {
+		err = image.whole()
 	}
 	return n, because(ctx, err)
 }
