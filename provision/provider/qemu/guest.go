@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/slipway-project/slipway/internal/qemu"
@@ -16,6 +18,7 @@ type guest struct {
 	id, name string
 
 	beginning sync.Mutex // one begin of a life at a time
+	tray      sync.Mutex // held while it starts with what is in its tray, and while that is changed
 
 	mu      sync.Mutex
 	cut     context.CancelFunc // ends its life
@@ -122,6 +125,8 @@ func (s *supervisor) media(ctx context.Context, o order) error {
 	if err != nil {
 		return err
 	}
+	g.tray.Lock()
+	defer g.tray.Unlock()
 	g.mu.Lock()
 	r := g.running
 	g.mu.Unlock()
@@ -129,9 +134,27 @@ func (s *supervisor) media(ctx context.Context, o order) error {
 	case r == nil:
 		return nil
 	case o.Media == "":
-		return r.Eject(ctx)
+		err = r.Eject(ctx)
+	default:
+		err = r.Insert(ctx, o.Media)
 	}
-	return r.Insert(ctx, o.Media)
+	return unlessEnded(ctx, r, err)
+}
+
+// unlessEnded forgives that a machine has not answered which ended meanwhile:
+// it reboots just when its installer has done with the medium.
+func unlessEnded(ctx context.Context, r *qemu.Running, err error) error {
+	if !errors.Is(err, net.ErrClosed) && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, endTime)
+	defer cancel()
+	select {
+	case <-r.Ended():
+		return nil
+	case <-ctx.Done():
+		return err
+	}
 }
 
 // live runs a machine until it is switched off, by whomever.
@@ -180,7 +203,6 @@ func explain(e qemu.End) string {
 // attend asks a machine how it is until it has ended. One that does not answer
 // is killed: nothing else would end it.
 func (s *supervisor) attend(ctx context.Context, g *guest, r *qemu.Running) qemu.End {
-	g.set(r)
 	defer g.set(nil)
 	tick := time.NewTicker(s.Every)
 	defer tick.Stop()
@@ -219,7 +241,10 @@ func (s *supervisor) start(ctx context.Context, g *guest, o order) (*qemu.Runnin
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
+	g.tray.Lock()
 	r, err := s.boot(ctx, o)
+	g.set(r)
+	g.tray.Unlock()
 	if err != nil {
 		<-s.slots
 		return nil, err
