@@ -12,8 +12,11 @@ import (
 	"time"
 )
 
-// tries is how many servers a connection is offered to, at most.
-const tries = 4
+const (
+	tries    = 4                      // servers that a connection is offered to, at most
+	takeTime = 200 * time.Millisecond // for one to take it, before the next is asked: haproxy's timeout connect
+	lastTime = 3 * time.Second        // for the last one there is
+)
 
 // A frontend accepts connections and gives them to servers.
 type frontend struct {
@@ -143,20 +146,23 @@ func (f Frontend) allows(client netip.Addr) bool {
 // there is none. One that does not is left for the next.
 func (f *frontend) connect(ctx context.Context, client netip.Addr) (*server, *net.TCPConn) {
 	spec := f.spec.Load()
-	dialer := net.Dialer{Timeout: connectTime, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}}
 	var tried []*server
 	for range tries {
-		srv := f.pick(client, tried)
-		if srv == nil {
+		able := f.able(tried)
+		if len(able) == 0 {
 			return nil, nil
 		}
+		srv, wait := f.pick(client, able), takeTime
+		if len(able) == 1 {
+			wait = lastTime
+		}
 		srv.total.Add(1)
-		conn, err := dialer.DialContext(ctx, "tcp", srv.Address.String())
+		conn, err := srv.dial(ctx, wait)
 		if checks[spec.Check].watchTraffic && len(spec.Members) > 1 && ctx.Err() == nil {
 			srv.observe(err)
 		}
 		if err == nil {
-			return srv, conn.(*net.TCPConn)
+			return srv, conn
 		}
 		srv.lost.Add(1)
 		tried = append(tried, srv)
@@ -164,9 +170,18 @@ func (f *frontend) connect(ctx context.Context, client netip.Addr) (*server, *ne
 	return nil, nil
 }
 
-// pick chooses among the servers that are up and not tried yet; a bootstrap
-// host only when there is no other.
-func (f *frontend) pick(client netip.Addr, tried []*server) *server {
+func (s *server) dial(ctx context.Context, wait time.Duration) (*net.TCPConn, error) {
+	d := net.Dialer{Timeout: wait, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}}
+	conn, err := d.DialContext(ctx, "tcp", s.Address.String())
+	if err != nil {
+		return nil, err
+	}
+	return conn.(*net.TCPConn), nil
+}
+
+// able lists the servers that are up and not tried yet; a bootstrap host only
+// when there is no other.
+func (f *frontend) able(tried []*server) []*server {
 	var able, spare []*server
 	for _, s := range *f.servers.Load() {
 		switch {
@@ -178,11 +193,13 @@ func (f *frontend) pick(client netip.Addr, tried []*server) *server {
 		}
 	}
 	if len(able) == 0 {
-		able = spare
+		return spare
 	}
-	if len(able) == 0 {
-		return nil
-	}
+	return able
+}
+
+// pick chooses among some servers.
+func (f *frontend) pick(client netip.Addr, able []*server) *server {
 	if checks[f.spec.Load().Check].bySource {
 		return slices.MaxFunc(able, func(a, b *server) int { return compareWeight(client, a, b) })
 	}

@@ -256,7 +256,7 @@ func TestSourceChoosesTheRouter(t *testing.T) {
 	before, load := map[netip.Addr]*server{}, map[*server]int{}
 	for i := range 1000 {
 		client := netip.AddrFrom4([4]byte{192, 0, byte(i >> 8), byte(i)})
-		before[client] = f.pick(client, nil)
+		before[client] = f.pick(client, f.able(nil))
 		load[before[client]]++
 	}
 	for s, n := range load {
@@ -266,7 +266,7 @@ func TestSourceChoosesTheRouter(t *testing.T) {
 	}
 	all[1].draining.Store(true)
 	for client, had := range before {
-		if now := f.pick(client, nil); now == all[1] || had != all[1] && now != had {
+		if now := f.pick(client, f.able(nil)); now == all[1] || had != all[1] && now != had {
 			t.Fatalf("%s moved from %s to %s", client, had.Name, now.Name)
 		}
 	}

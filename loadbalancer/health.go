@@ -18,11 +18,6 @@ import (
 	"github.com/slipway-project/slipway/templates"
 )
 
-const (
-	connectTime = 3 * time.Second
-	answerTime  = 3 * time.Second
-)
-
 // A target is what one series of health checks is about. Frontends whose check
 // has a port of its own share it: one probe a router.
 type target struct {
@@ -172,18 +167,17 @@ func (h *health) state() (state string, up bool, since time.Time, said string) {
 	return state, h.up, h.since.Truncate(time.Second), h.said
 }
 
-// ask makes one check.
+// ask makes one check, which has as long as the interval.
 func (h *health) ask(ctx context.Context) (ok bool, said string) {
-	ctx, cancel := context.WithTimeout(ctx, min(connectTime, h.plan.Every)+answerTime)
+	ctx, cancel := context.WithTimeout(ctx, h.plan.Every)
 	defer cancel()
 	conn, err := h.dial(ctx)
 	if err != nil {
 		return false, err.Error()
 	}
 	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	_ = conn.SetDeadline(time.Now().Add(answerTime))
 	status, err := get(conn, h.plan.Path)
 	switch {
 	case err != nil:
@@ -198,8 +192,6 @@ func (h *health) ask(ctx context.Context) (ok bool, said string) {
 // check speaks to an address, before anybody holds the cluster's CA, and what
 // it learns is one status code.
 func (h *health) dial(ctx context.Context) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, min(connectTime, h.plan.Every))
-	defer cancel()
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", h.address.String())
 	if err != nil {
 		return nil, errors.New(layer("L4", err))

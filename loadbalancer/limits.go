@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	mostConn = 8000 // connections in all, however many files there may be
-	ownFiles = 300  // descriptors for all but connections
-	leastUse = 100  // connections below which a balancer is of no use
+	mostConn = 20000 // connections in all, however many files there may be
+	ownFiles = 300   // descriptors for all but connections
+	leastUse = 100   // connections below which a balancer is of no use
 )
 
 // MaxConn returns how many connections a haproxy started by this process can

@@ -24,8 +24,10 @@ const maxRunDir = 80
 // few machines at a time.
 const machineMaxConn = 500
 
-// A kind holds what a Check stands for. Time to removal, worst case: 5.5 s for
-// a hung API server (the OpenShift documentation allows 30 s).
+// A kind holds what a Check stands for. A check has as long as the interval:
+// with a timeout of its own, haproxy would give its TLS no longer than the
+// connection of a client, which has to be short. Time to removal, worst case:
+// 6.5 s for a hung API server (the OpenShift documentation allows 30 s).
 type kind struct {
 	templates.HAProxyCheck
 	bySource     bool
@@ -48,7 +50,7 @@ var checks = map[Check]kind{
 	CheckMachine: {
 		HAProxyCheck: templates.HAProxyCheck{
 			Path: "/healthz", TLS: true, Fall: 2, Rise: 1,
-			Every: 5 * time.Second, Fast: time.Second, Down: 2 * time.Second,
+			Every: 3 * time.Second, Fast: time.Second, Down: 2 * time.Second,
 		},
 		maxConn: machineMaxConn,
 	},
@@ -56,7 +58,7 @@ var checks = map[Check]kind{
 	CheckRouter: {
 		HAProxyCheck: templates.HAProxyCheck{
 			Path: "/healthz/ready", Port: 1936, Fall: 2, Rise: 2,
-			Every: 5 * time.Second, Fast: time.Second, Down: 2 * time.Second,
+			Every: 3 * time.Second, Fast: time.Second, Down: 2 * time.Second,
 		},
 		bySource: true,
 	},

@@ -26,6 +26,12 @@ type Verdict struct {
 	Needs    string         `json:"needs"` // what it must be configured to
 }
 
+// What Verify and Deaf give a stranger.
+const (
+	connectTime = 3 * time.Second
+	answerTime  = 3 * time.Second
+)
+
 // Verify asks, side by side, at the address of each frontend of c, whoever
 // serves there, and says what that is to have. It takes 6 s at most.
 func Verify(ctx context.Context, c Config) []Verdict {
