@@ -32,7 +32,7 @@ func TestRehearseSurvivesKill(t *testing.T) {
 	times, random := kills(t, 20, 100)
 	served := false
 	for range times {
-		w.killedAfter(t, "up", time.Duration(random.IntN(2500))*time.Millisecond)
+		w.killedAfter(t, "up", example, time.Duration(random.IntN(2500))*time.Millisecond)
 		answer := strings.TrimSpace(w.run(t, "dig", "@192.0.2.210", "+short", "+time=1", "+tries=2", "api-int.mycluster.lab.test"))
 		if answer == "192.0.2.210" {
 			served = true
@@ -61,21 +61,22 @@ func TestRehearseDownSurvivesKill(t *testing.T) {
 	for range times {
 		w.dies(t, "up", example, []string{"discover:after-intent"})
 		for range 1 + random.IntN(3) {
-			w.killedAfter(t, "down", time.Duration(30+random.IntN(300))*time.Millisecond)
+			w.killedAfter(t, "down", example, time.Duration(30+random.IntN(300))*time.Millisecond)
 		}
 		w.goneAfterDown(t, example)
 	}
 }
 
-// killedAfter runs a verb and kills it when so much time has passed, unless it
-// has ended.
-func (w *testWorld) killedAfter(t *testing.T, verb string, after time.Duration) {
+// killedAfter runs a verb and kills it when so much time has passed. It reports
+// whether it has: the verb may have ended before.
+func (w *testWorld) killedAfter(t *testing.T, verb, spec string, after time.Duration) bool {
 	t.Helper()
-	cmd := w.slipway(t, verb, "--yes", "-f", example, "--progress", "none")
+	cmd := w.slipway(t, verb, "--yes", "-f", spec, "--progress", "none")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	timer := time.AfterFunc(after, func() { cmd.Process.Signal(syscall.SIGKILL) })
 	defer timer.Stop()
 	_ = cmd.Wait()
+	return cmd.ProcessState.Sys().(syscall.WaitStatus).Signaled()
 }

@@ -25,13 +25,35 @@ exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
 // An ordinary user rehearses with a virtual machine that has its address by
 // DHCP: packages, namespaces, taps, all without root.
 func TestRehearseMachinesAsOrdinaryUser(t *testing.T) {
-	needMachines(t)
-	if os.Geteuid() != 0 {
-		t.Skip("needs root, to become an ordinary user")
-	}
 	text, err := os.ReadFile(exampleOf("sno"))
 	if err != nil {
 		t.Fatal(err)
+	}
+	report := rehearseAsNobody(t, strings.Replace(string(text), `addresses = "192.0.2.201"`, `addresses = "dhcp"`, 1))
+	wantReady(t, report, "control-0")
+	if report.Nodes[0].Address == "192.0.2.201" {
+		t.Error("the address is not one that DHCP gives")
+	}
+}
+
+// An ordinary user makes a private network with machines in it, and all that
+// is in it, inside of the namespaces that a rehearsal is in.
+func TestRehearsePrivateNetworkAsOrdinaryUser(t *testing.T) {
+	text, err := os.ReadFile(laptopSpec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	wantReady(t, rehearseAsNobody(t, string(text)), plannedNodes(t, laptopSpec)...)
+	t.Logf("Ready and gone after %.0f s", time.Since(began).Seconds())
+}
+
+// rehearseAsNobody rehearses a spec as user nobody, in a directory of theirs.
+func rehearseAsNobody(t *testing.T, spec string) rehearsalReport {
+	t.Helper()
+	needMachines(t)
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to become an ordinary user")
 	}
 	dir, err := os.MkdirTemp("/tmp", "slipway-nobody-") // short, and open to all
 	if err != nil {
@@ -39,7 +61,6 @@ func TestRehearseMachinesAsOrdinaryUser(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	user := filepath.Join(dir, "user")
-	spec := strings.Replace(string(text), `addresses = "192.0.2.201"`, `addresses = "dhcp"`, 1)
 	for _, err := range []error{
 		os.Chmod(dir, 0o755), os.Mkdir(user, 0o755), os.Chown(user, 65534, 65534),
 		os.WriteFile(filepath.Join(user, "cluster.hcl"), []byte(spec), 0o644),
@@ -50,11 +71,7 @@ func TestRehearseMachinesAsOrdinaryUser(t *testing.T) {
 	}
 	cmd := exec.Command("unshare", "--mount", "sh", "-c", asNobody, dir, slipway(t), "rehearse", "--machines", "qemu", "-o", "json")
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + user}
-	report := rehearse(t, cmd)
-	wantReady(t, report, "control-0")
-	if report.Nodes[0].Address == "192.0.2.201" {
-		t.Error("the address is not one that DHCP gives")
-	}
+	return rehearse(t, cmd)
 }
 
 // Machines that boot by UEFI go from the ISO to their disks and become a

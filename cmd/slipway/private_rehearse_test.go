@@ -3,78 +3,139 @@
 package main
 
 import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"go.yaml.in/yaml/v3"
 )
 
-// privateSpec is a cluster of provider qemu in a network of its own, behind
-// this host; its installer is the World's.
-const privateSpec = `
-provider "qemu" "here" {
-  dir     = "machines"
-  network = "private"
-  accel   = "tcg"
-}
-network "lan" {
-  bridge  = "br0"
-  cidr    = "203.0.113.0/24"
-  gateway = "203.0.113.1"
-}
-cluster "solo" {
-  domain  = "lab.test"
-  release = "okd-4.20"
-  installer "assisted" { endpoint = "http://192.0.2.9:8090" }
-  services { address = "203.0.113.210" }
-  machines "control" {
-    count     = 1
-    addresses = "dhcp"
-  }
-}
-`
+// laptopSpec is a cluster of provider qemu in a network of its own.
+const laptopSpec = "../../examples/qemu/cluster.hcl"
 
 // A cluster in a private network has its services there, on their real ports,
-// survives the run that made it, is reached from inside by every verb and from
-// outside at an address of the loopback network, and leaves nothing.
+// survives the run that made it, becomes Ready with real machines, is reached
+// from inside by every verb and from outside at an address of the loopback
+// network, and leaves nothing.
 func TestRehearsePrivateNetwork(t *testing.T) {
-	if _, err := exec.LookPath("qemu-system-x86_64"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip("qemu-system-x86_64 is not installed")
-	}
-	w := openTestWorld(t, example)
-	delete(w.ready.Env, "SLIPWAY_OVERRIDE")
-	dir := t.TempDir()
-	path := filepath.Join(dir, "cluster.hcl")
-	if err := os.WriteFile(path, []byte(privateSpec), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	up := w.slipway(t, "up", "--yes", "-f", path)
+	needMachines(t)
+	began := time.Now()
+	w := startWorld(t, "rehearse", "world", "--machines", "qemu", "-f", laptopSpec)
+	before := w.links(t)
+	published := w.killedServing(t)
+	w.up(t, laptopSpec)
+	t.Logf("Ready after %.0f s", time.Since(began).Seconds())
+	w.guestsAgree(t)
+	w.reachedFromOutside(t, published)
+	w.must(t, "down", "--yes", "-f", laptopSpec)
+	w.nothingLeft(t, before)
+	t.Logf("done after %.0f s", time.Since(began).Seconds())
+}
+
+// killedServing kills up once the services are there: they stay, and the verbs
+// that ask the cluster find it. It returns where up has said that this host
+// reaches it.
+func (w *testWorld) killedServing(t *testing.T) (published string) {
+	t.Helper()
+	up := w.slipway(t, "up", "--yes", "-f", laptopSpec)
 	up.Env = append(up.Env, "SLIPWAY_CRASH=services:after-done")
 	out, err := up.CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "private network: 203.0.113.210:6443 is 127.77.") {
+	said := regexp.MustCompile(`private network: 192\.0\.2\.210:6443 is (127\.77\.\d+\.1):6443 on this host\n`).FindSubmatch(out)
+	if err == nil || said == nil {
 		t.Fatalf("up, killed once the services are there: %v\n%s", err, out)
 	}
-	if got := w.must(t, "status", "-f", path); !strings.Contains(got, "Services:  serving") {
+	if got := w.must(t, "status", "-f", laptopSpec); !strings.Contains(got, "Services:  serving") {
 		t.Errorf("status: %s", got)
 	}
-	if got := w.must(t, "plan", "-f", path); !strings.Contains(got, "services") {
+	if got := w.must(t, "plan", "-f", laptopSpec); !strings.Contains(got, "services") {
 		t.Errorf("plan: %s", got)
 	}
-	if got := w.must(t, "dns", "check", "-f", path); strings.Contains(got, "WRONG") {
+	if got := w.must(t, "dns", "check", "-f", laptopSpec); strings.Contains(got, "WRONG") {
 		t.Errorf("dns check: %s", got)
 	}
-	_, rest, _ := strings.Cut(string(out), "203.0.113.210:6443 is ")
-	host, port, _ := strings.Cut(strings.Fields(rest)[0], ":")
-	if got := w.run(t, "bash", "-c", "exec 3<>/dev/tcp/"+host+"/"+port+" && echo connected"); got != "connected\n" {
-		t.Errorf("the API's port on %s: %q", host, got)
+	return string(said[1])
+}
+
+// reachedFromOutside is a client on this host, outside of the network, with the
+// line in /etc/hosts that up prints: API and console answer, and the kubeconfig
+// lists the nodes.
+func (w *testWorld) reachedFromOutside(t *testing.T, published string) {
+	t.Helper()
+	w.serves(t, published, "mycluster.lab.test")
+	const api = "https://api.mycluster.lab.test:6443"
+	args := []string{"curl", "-s", "--fail", "-m", "10", "--resolve", "api.mycluster.lab.test:6443:" + published}
+	out := w.run(t, slices.Concat(args, w.admin(t), []string{api + "/api/v1/nodes"})...)
+	var nodes struct {
+		Items []struct{ Metadata struct{ Name string } }
 	}
-	w.must(t, "down", "--yes", "-f", path)
+	if err := json.Unmarshal([]byte(out), &nodes); err != nil || len(nodes.Items) != 5 {
+		t.Errorf("nodes, asked from outside: %v: %s", err, out)
+	}
+}
+
+// admin is the kubeconfig as arguments of curl.
+func (w *testWorld) admin(t *testing.T) (args []string) {
+	t.Helper()
+	var file struct {
+		Clusters []struct {
+			Cluster struct {
+				CA string `yaml:"certificate-authority-data"`
+			}
+		}
+		Users []struct {
+			User struct {
+				Cert string `yaml:"client-certificate-data"`
+				Key  string `yaml:"client-key-data"`
+			}
+		}
+	}
+	if err := yaml.Unmarshal([]byte(w.must(t, "kubeconfig", "-f", laptopSpec)), &file); err != nil || len(file.Users) != 1 {
+		t.Fatalf("kubeconfig: %v", err)
+	}
+	user, dir := file.Users[0].User, t.TempDir()
+	for option, text := range map[string]string{"cacert": file.Clusters[0].Cluster.CA, "cert": user.Cert, "key": user.Key} {
+		path := filepath.Join(dir, option)
+		data, err := base64.StdEncoding.DecodeString(text)
+		if err == nil {
+			err = os.WriteFile(path, data, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "--"+option, path)
+	}
+	return args
+}
+
+// nothingLeft looks for processes, in whichever namespaces of the world, and so
+// for these; for listeners, files, and network devices that were not there
+// before.
+func (w *testWorld) nothingLeft(t *testing.T, before string) {
+	t.Helper()
 	w.noResidue(t)
-	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
-		t.Errorf("beside the spec is left: %v, %v", left, err)
+	if left := w.emulators(t); len(left) > 0 {
+		t.Errorf("QEMU is left: %v", left)
 	}
+	if _, err := os.Stat(filepath.Join(w.dir, "qemu")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("files of machines are left: %v", err)
+	}
+	if beside, err := os.ReadDir(filepath.Dir(laptopSpec)); err != nil || len(beside) != 1 {
+		t.Errorf("beside the spec is left: %v, %v", beside, err)
+	}
+	if links := w.links(t); links != before {
+		t.Errorf("network devices %q, before up %q", links, before)
+	}
+}
+
+// links are the network devices of this host.
+func (w *testWorld) links(t *testing.T) string {
+	t.Helper()
+	return strings.Join(strings.Fields(w.run(t, "ls", "/sys/class/net")), " ")
 }

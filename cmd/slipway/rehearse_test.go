@@ -64,8 +64,8 @@ func TestRehearseExamples(t *testing.T) {
 		t.Run(filepath.Base(filepath.Dir(path)), func(t *testing.T) {
 			t.Parallel()
 			cmd := exec.Command(slipway(t), "rehearse", "-f", path, "-o", "json")
-			if provider := read(t, path).Clusters[0].Provider.Type; provider != "proxmox" {
-				if out, _ := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() != provision.ExitUsage || !strings.Contains(string(out), "is not simulated") {
+			if provider := read(t, path).Clusters[0].Provider.Type; provider == "qemu" { // TestRehearsePrivateNetwork has it Ready
+				if out, _ := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() != provision.ExitUsage || !strings.HasSuffix(string(out), "\nslipway: hint: add --machines qemu\n") {
 					t.Errorf("provider %q: %s", provider, out)
 				}
 				return
