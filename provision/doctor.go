@@ -66,6 +66,7 @@ func (p *Project) findings(ctx context.Context) []Finding {
 		{partInstaller, func() []provider.Problem { return p.installer.Check(ctx, p.wantCluster(mark, nil)) }},
 		{partServices, func() []provider.Problem { return p.checkServices(ctx) }},
 		{partHost, p.checkRunDir},
+		{partSpec, func() []provider.Problem { return p.checkAddresses(ctx) }},
 		{partServices, func() []provider.Problem { return p.checkForeignDNS(ctx) }},
 	}
 	told := make([][]Finding, len(checks))
