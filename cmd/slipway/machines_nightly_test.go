@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,27 +30,33 @@ func TestRehearseMachinesAsOrdinaryUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	report := rehearseAsNobody(t, strings.Replace(string(text), `addresses = "192.0.2.201"`, `addresses = "dhcp"`, 1))
+	spec := strings.Replace(string(text), `addresses = "192.0.2.201"`, `addresses = "dhcp"`, 1)
+	report := rehearseAsNobody(t, spec, "rehearse", "--machines", "qemu", "-f", specOfNobody)
 	wantReady(t, report, "control-0")
 	if report.Nodes[0].Address == "192.0.2.201" {
 		t.Error("the address is not one that DHCP gives")
 	}
 }
 
-// An ordinary user makes a private network with machines in it, and all that
-// is in it, inside of the namespaces that a rehearsal is in.
+// An ordinary user makes a private network with machines in it, by the command of
+// docs/providers/qemu.md, inside of the namespaces that a rehearsal is in.
 func TestRehearsePrivateNetworkAsOrdinaryUser(t *testing.T) {
 	text, err := os.ReadFile(laptopSpec)
 	if err != nil {
 		t.Fatal(err)
 	}
+	args := tryIt(t, "rehearse")
+	args[slices.Index(args, laptopSpec)] = specOfNobody
 	began := time.Now()
-	wantReady(t, rehearseAsNobody(t, string(text)), plannedNodes(t, laptopSpec)...)
+	wantReady(t, rehearseAsNobody(t, string(text), args...), plannedNodes(t, laptopSpec)...)
 	t.Logf("Ready and gone after %.0f s", time.Since(began).Seconds())
 }
 
+// specOfNobody is where their spec is.
+const specOfNobody = "cluster.hcl"
+
 // rehearseAsNobody rehearses a spec as user nobody, in a directory of theirs.
-func rehearseAsNobody(t *testing.T, spec string) rehearsalReport {
+func rehearseAsNobody(t *testing.T, spec string, args ...string) rehearsalReport {
 	t.Helper()
 	needMachines(t)
 	if os.Geteuid() != 0 {
@@ -63,13 +70,14 @@ func rehearseAsNobody(t *testing.T, spec string) rehearsalReport {
 	user := filepath.Join(dir, "user")
 	for _, err := range []error{
 		os.Chmod(dir, 0o755), os.Mkdir(user, 0o755), os.Chown(user, 65534, 65534),
-		os.WriteFile(filepath.Join(user, "cluster.hcl"), []byte(spec), 0o644),
+		os.WriteFile(filepath.Join(user, specOfNobody), []byte(spec), 0o644),
 	} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.Command("unshare", "--mount", "sh", "-c", asNobody, dir, slipway(t), "rehearse", "--machines", "qemu", "-o", "json")
+	as := []string{"--mount", "sh", "-c", asNobody, dir, slipway(t)}
+	cmd := exec.Command("unshare", slices.Concat(as, args, []string{"-o", "json"})...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + user}
 	return rehearse(t, cmd)
 }

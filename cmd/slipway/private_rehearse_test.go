@@ -20,23 +20,38 @@ import (
 // laptopSpec is a cluster of provider qemu in a network of its own.
 const laptopSpec = "../../examples/qemu/cluster.hcl"
 
-// A cluster in a private network has its services there, on their real ports,
+// A cluster in a private network, by the commands of docs/providers/qemu.md, has its services there, on their real ports,
 // survives the run that made it, becomes Ready with real machines, is reached
 // from inside by every verb and from outside at an address of the loopback
 // network, and leaves nothing.
 func TestRehearsePrivateNetwork(t *testing.T) {
 	needMachines(t)
 	began := time.Now()
-	w := startWorld(t, "rehearse", "world", "--machines", "qemu", "-f", laptopSpec)
+	w := startWorld(t, tryIt(t, "rehearse world")...)
 	before := w.links(t)
 	published := w.killedServing(t)
-	w.up(t, laptopSpec)
+	w.must(t, tryIt(t, "up")...)
 	t.Logf("Ready after %.0f s", time.Since(began).Seconds())
 	w.guestsAgree(t)
 	w.reachedFromOutside(t, published)
-	w.must(t, "down", "--yes", "-f", laptopSpec)
+	w.must(t, tryIt(t, "down")...)
 	w.nothingLeft(t, before)
 	t.Logf("done after %.0f s", time.Since(began).Seconds())
+}
+
+// tryIt is the command line of a verb in docs/providers/qemu.md, as it is to
+// be typed in the directory of the sources.
+func tryIt(t *testing.T, verb string) []string {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/providers/qemu.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := regexp.MustCompile(`(?m)^    (?:inside )?slipway (` + verb + ` -[^>\n]*)`).FindSubmatch(text)
+	if line == nil {
+		t.Fatalf("docs/providers/qemu.md has no command %q", verb)
+	}
+	return strings.Fields(strings.ReplaceAll(string(line[1]), " examples/", " ../../examples/"))
 }
 
 // killedServing kills up once the services are there: they stay, and the verbs
@@ -51,13 +66,13 @@ func (w *testWorld) killedServing(t *testing.T) (published string) {
 	if err == nil || said == nil {
 		t.Fatalf("up, killed once the services are there: %v\n%s", err, out)
 	}
-	if got := w.must(t, "status", "-f", laptopSpec); !strings.Contains(got, "Services:  serving") {
+	if got := w.must(t, tryIt(t, "status")...); !strings.Contains(got, "Services:  serving") {
 		t.Errorf("status: %s", got)
 	}
 	if got := w.must(t, "plan", "-f", laptopSpec); !strings.Contains(got, "services") {
 		t.Errorf("plan: %s", got)
 	}
-	if got := w.must(t, "dns", "check", "-f", laptopSpec); strings.Contains(got, "WRONG") {
+	if got := w.must(t, tryIt(t, "dns check")...); strings.Contains(got, "WRONG") {
 		t.Errorf("dns check: %s", got)
 	}
 	return string(said[1])
@@ -68,6 +83,9 @@ func (w *testWorld) killedServing(t *testing.T) (published string) {
 // lists the nodes.
 func (w *testWorld) reachedFromOutside(t *testing.T, published string) {
 	t.Helper()
+	if got := w.run(t, "curl", "-sk", "https://"+published+":6443/readyz"); got != "ok" {
+		t.Errorf("readyz, asked from outside: %q", got)
+	}
 	w.serves(t, published, "mycluster.lab.test")
 	const api = "https://api.mycluster.lab.test:6443"
 	args := []string{"curl", "-s", "--fail", "-m", "10", "--resolve", "api.mycluster.lab.test:6443:" + published}

@@ -1,6 +1,7 @@
 # A small cluster of virtual machines on this very host, without a hypervisor and
 # without rights: QEMU processes in a private network, which slipway makes and
-# enters. Clients on this host reach it at the address that `up` prints.
+# enters. Clients on this host reach it at the address that `up` prints. To try it
+# without an installer: slipway rehearse --machines qemu -f examples/qemu/cluster.hcl
 
 provider "qemu" "here" {
   dir = "machines" # disks and images, beside this file
