@@ -98,28 +98,28 @@ func TestStartAdoptsOnlyItsOwn(t *testing.T) {
 	t.Run("another configuration", func(t *testing.T) {
 		l := startLab(t)
 		o := l.abandon()
-		old, worker := running(t, l), workerOf(t, l)
+		old, worker := running(t, l), workerOf(t, l.Proxy)
 		l.config.Frontends[0].Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 		l.start(t, o)
-		if now := running(t, l); now != old || workerOf(t, l) == worker {
+		if now := running(t, l); now != old || workerOf(t, l.Proxy) == worker {
 			t.Error("not reloaded")
 		}
 	})
 	t.Run("a file that it did not load", func(t *testing.T) {
 		l := startLab(t)
 		o := l.abandon()
-		worker := workerOf(t, l)
+		worker := workerOf(t, l.Proxy)
 		write(t, l.path("haproxy.loaded"), "")
 		l.start(t, o)
-		if !l.Adopted() || workerOf(t, l) == worker {
+		if !l.Adopted() || workerOf(t, l.Proxy) == worker {
 			t.Error("not reloaded")
 		}
 	})
 }
 
-func workerOf(t testing.TB, l *lab) int {
+func workerOf(t testing.TB, p *Proxy) int {
 	t.Helper()
-	now, err := l.procs(t.Context())
+	now, err := p.procs(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,6 +30,13 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if servers := os.Getenv(asServers); servers != "" {
+		if err := beServers(servers); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if err := settle(); err != nil {
 		panic(err)
 	}
@@ -135,6 +142,29 @@ func (l *lab) start(t testing.TB, o Options) {
 			t.Error(err)
 		}
 	})
+}
+
+// balancers start either balancer, and end it with the test.
+func balancers(t testing.TB) map[string]func(testing.TB, Config) Balancer {
+	t.Helper()
+	binary := needHAProxy(t)
+	run := func(mode Mode) func(testing.TB, Config) Balancer {
+		return func(t testing.TB, c Config) Balancer {
+			t.Helper()
+			c.Mode = mode
+			b, _, err := Run(t.Context(), Options{Binary: binary, RunDir: t.TempDir()}, c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				if err := b.Stop(context.Background()); err != nil {
+					t.Error(err)
+				}
+			})
+			return b
+		}
+	}
+	return map[string]func(testing.TB, Config) Balancer{"haproxy": run(ModeHAProxy), "embedded": run(ModeEmbedded)}
 }
 
 // get asks over a fresh connection who answers.

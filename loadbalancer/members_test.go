@@ -12,7 +12,7 @@ func TestMembersChangeAtRunTime(t *testing.T) {
 	if l.o.Binary.Version.Less(runtimeServers) {
 		t.Skipf("haproxy %s cannot", l.o.Binary.Version)
 	}
-	worker := workerOf(t, l)
+	worker := workerOf(t, l.Proxy)
 	var conns []*held
 	for range 3 {
 		conns = append(conns, l.hold(t))
@@ -23,7 +23,7 @@ func TestMembersChangeAtRunTime(t *testing.T) {
 	if err := l.Apply(t.Context(), two); err != nil {
 		t.Fatal(err)
 	}
-	if worker != workerOf(t, l) {
+	if worker != workerOf(t, l.Proxy) {
 		t.Error("it was reloaded")
 	}
 	for range 6 {
@@ -47,7 +47,7 @@ func TestMembersChangeAtRunTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.state(t, 5*time.Second, "control-2", true)
-	if worker != workerOf(t, l) {
+	if worker != workerOf(t, l.Proxy) {
 		t.Error("it was reloaded")
 	}
 }

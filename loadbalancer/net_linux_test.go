@@ -111,27 +111,6 @@ func TestNetMachineConfigIsForMachinesOnly(t *testing.T) {
 	}
 }
 
-// balancers start either balancer, and end it with the test.
-func balancers(t *testing.T) map[string]func(*testing.T, Config) Balancer {
-	t.Helper()
-	binary := needHAProxy(t)
-	run := func(mode Mode) func(*testing.T, Config) Balancer {
-		return func(t *testing.T, c Config) Balancer {
-			t.Helper()
-			c.Mode = mode
-			b, _, err := Run(t.Context(), Options{Binary: binary, RunDir: t.TempDir()}, c)
-			must(t, err)
-			t.Cleanup(func() {
-				if err := b.Stop(t.Context()); err != nil {
-					t.Error(err)
-				}
-			})
-			return b
-		}
-	}
-	return map[string]func(*testing.T, Config) Balancer{"haproxy": run(ModeHAProxy), "embedded": run(ModeEmbedded)}
-}
-
 func serveNode(t *testing.T, n *netlab.Namespace, address string) {
 	t.Helper()
 	listener, err := n.Listen("tcp", address)

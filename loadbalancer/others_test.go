@@ -58,15 +58,7 @@ var toInstall = regexp.MustCompile(`(?m)^Inst (\S+)`)
 // that installing them would bring.
 func unpacked(t *testing.T, packages ...string) string {
 	t.Helper()
-	cache := os.Getenv("SLIPWAY_TEST_CACHE")
-	if cache == "" {
-		user, err := os.UserCacheDir()
-		if err != nil {
-			without(t, fmt.Sprintf("no cache for packages: %v; set SLIPWAY_TEST_CACHE", err))
-		}
-		cache = filepath.Join(user, "slipway-test")
-	}
-	root := filepath.Join(cache, strings.Join(packages, "+"))
+	root := filepath.Join(cache(t), strings.Join(packages, "+"))
 	if _, err := os.Stat(root); err == nil {
 		return root
 	}
@@ -80,11 +72,24 @@ func unpacked(t *testing.T, packages ...string) string {
 	}
 	distribution(t, dir, "apt-get", wanted...)
 	distribution(t, dir, "sh", "-c", "for deb in *.deb; do dpkg-deb -x $deb root || exit 1; done")
-	if err := os.MkdirAll(cache, 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(root), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	distribution(t, dir, "cp", "-a", "root", root)
 	return root
+}
+
+// cache is the directory for what tests fetch.
+func cache(t *testing.T) string {
+	t.Helper()
+	if dir := os.Getenv("SLIPWAY_TEST_CACHE"); dir != "" {
+		return dir
+	}
+	user, err := os.UserCacheDir()
+	if err != nil {
+		without(t, fmt.Sprintf("no cache for packages: %v; set SLIPWAY_TEST_CACHE", err))
+	}
+	return filepath.Join(user, "slipway-test")
 }
 
 // distribution runs a command of the distribution's, without which there is no test.

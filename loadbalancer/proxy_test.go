@@ -10,8 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -79,53 +77,6 @@ func TestDrainingServerIsLeftOut(t *testing.T) {
 	servers, _ := l.servers(t.Context())
 	if got := servers[2].Check; !strings.HasPrefix(got, "L7STS 500") {
 		t.Errorf("check says %q, want L7STS 500", got)
-	}
-}
-
-func TestReloadsLoseNothing(t *testing.T) { reloads(t, startLab(t), 10, 500) }
-
-// BenchmarkReloads is the same at full length: 20 reloads under 10,000
-// connections, of which none may fail.
-func BenchmarkReloads(b *testing.B) {
-	l := startLab(b)
-	for b.Loop() {
-		reloads(b, l, 20, 10000)
-	}
-}
-
-// reloads makes n reloads under a load of at least so many connections.
-func reloads(t testing.TB, l *lab, n, connections int) {
-	t.Helper()
-	const clients = 8
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	var asked, lost atomic.Int64
-	var group sync.WaitGroup
-	for range clients {
-		group.Go(func() {
-			for ctx.Err() == nil || asked.Load() < int64(connections) {
-				if _, err := l.get(); err != nil {
-					lost.Add(1)
-				}
-				asked.Add(1)
-			}
-		})
-	}
-	for i := range n {
-		c := Config{Frontends: []Frontend{l.config.Frontends[0]}}
-		c.Frontends[0].Allow = []netip.Prefix{netip.PrefixFrom(netip.MustParseAddr("127.0.0.0"), 8-i%2)}
-		worker := workerOf(t, l)
-		if err := l.Apply(t.Context(), c); err != nil {
-			t.Fatal(err)
-		}
-		if workerOf(t, l) == worker {
-			t.Fatal("not reloaded")
-		}
-	}
-	cancel()
-	group.Wait()
-	if lost.Load() > 0 {
-		t.Errorf("%d of %d connections lost in %d reloads", lost.Load(), asked.Load(), n)
 	}
 }
 

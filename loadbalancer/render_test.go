@@ -133,7 +133,7 @@ func TestHAProxyHasNothingToSay(t *testing.T) {
 func strictCheck(t *testing.T, binary Binary, file string) {
 	t.Helper()
 	out, err := exec.Command(binary.Path, "-dW", "-c", "-f", file).CombinedOutput()
-	if err != nil || string(out) != "Configuration file is valid\n" {
+	if err != nil || len(out) > 0 && string(out) != "Configuration file is valid\n" { // newer ones are silent
 		t.Errorf("haproxy -dW -c: %v\n%s", err, out)
 	}
 }
