@@ -59,13 +59,17 @@ func ask(conn net.PacketConn, question *dhcpv4.DHCPv4, own netip.Addr) (netip.Ad
 	return offer(conn, question.TransactionID, own)
 }
 
+// probeClass is the vendor class of our questions, which servers like this one
+// pass over in silence.
+const probeClass = "slipway-probe"
+
 // stranger is the question of a machine with a random, locally administered
 // MAC, which nobody has a reservation for.
 func stranger() (*dhcpv4.DHCPv4, error) {
 	mac := make(net.HardwareAddr, 6)
 	_, _ = rand.Read(mac) // never fails
 	mac[0] = mac[0]&^1 | 2
-	return dhcpv4.NewDiscovery(mac, dhcpv4.WithBroadcast(true))
+	return dhcpv4.NewDiscovery(mac, dhcpv4.WithBroadcast(true), dhcpv4.WithOption(dhcpv4.OptClassIdentifier(probeClass)))
 }
 
 // offer reads until an offer for id arrives or time is up.

@@ -2,6 +2,7 @@ package dhcpserver
 
 import (
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -26,6 +27,8 @@ func config() Config {
 		Reservations: []Reservation{{"control-0", ours, at("192.0.2.201")}},
 	}
 }
+
+func sprint(v any) string { return fmt.Sprint(v) }
 
 // message is one of a client that broadcasts.
 func message(t testing.TB, kind dhcpv4.MessageType, from MAC, modify ...dhcpv4.Modifier) *dhcpv4.DHCPv4 {
@@ -183,4 +186,22 @@ func FuzzReply(f *testing.F) {
 			t.Errorf("the reply cannot be read: %v", err)
 		}
 	})
+}
+
+func TestNoticesAreSentences(t *testing.T) {
+	for _, tt := range []struct {
+		n    Notice
+		want string
+	}{
+		{Notice{Granted, "control-0", at("192.0.2.201")}, "control-0 has 192.0.2.201 by DHCP"},
+		{Notice{Declined, "control-0", at("192.0.2.201")}, "control-0 found its address 192.0.2.201 taken by another host"},
+		{Notice{Refused, "control-0", at("192.0.2.201")}, "control-0 asked by DHCP for another address than 192.0.2.201"},
+		{Notice{Kind: Stranger, Name: theirs.String()}, "02:00:00:00:00:09 asks for an address by DHCP, has no reservation, and gets no answer"},
+		{Notice{Kind: Rival, Address: at("192.0.2.7")}, "another DHCP server, 192.0.2.7, answers: ours is silent until it is gone"},
+		{Notice{Kind: Alone}, "no other DHCP server answers any more"},
+	} {
+		if got := tt.n.String(); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.n.Kind, got, tt.want)
+		}
+	}
 }

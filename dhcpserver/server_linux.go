@@ -12,36 +12,20 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4/server4"
 )
 
-// probeEvery is how often a server looks whether it is still alone.
-const probeEvery = time.Minute
-
-// A NoticeKind says what a [Notice] is about.
-type NoticeKind string
-
-// The kinds of notices.
-const (
-	Granted  NoticeKind = "granted"  // Name has Address
-	Declined NoticeKind = "declined" // Name found Address in use by another host (ARP)
-	Refused  NoticeKind = "refused"  // Name asked for an address that is not its own
-	Rival    NoticeKind = "rival"    // the server at Address answers on the link: we are silent
-	Alone    NoticeKind = "alone"    // it does no more
-)
-
-// A Notice is something that happened on the link.
-type Notice struct {
-	Kind    NoticeKind
-	Name    string
-	Address netip.Addr
-}
+// probeEvery is how often a server looks whether it is still alone: with the
+// seconds that it takes, a rival is known of within a minute.
+const probeEvery = 50 * time.Second
 
 // A Server answers on one link, see [Listen].
 type Server struct {
 	conn   net.PacketConn
 	notice func(Notice)
+	every  time.Duration // looks for rivals
 
-	mu    sync.Mutex
-	c     Config
-	rival netip.Addr // answers beside us; zero: nobody does
+	mu        sync.Mutex
+	c         Config
+	rival     netip.Addr   // answers beside us; zero: nobody does
+	strangers map[MAC]bool // who was told of
 }
 
 // ErrRival is why Listen refuses: another server answers on the link.
@@ -73,7 +57,7 @@ func Listen(ctx context.Context, c Config, notice func(Notice)) (*Server, error)
 	if notice == nil {
 		notice = func(Notice) {}
 	}
-	return &Server{conn: conn, notice: notice, c: c}, nil
+	return &Server{conn: conn, notice: notice, every: probeEvery, c: c, strangers: map[MAC]bool{}}, nil
 }
 
 // Set replaces what is handed out; the link stays the one listened on. Leases
@@ -142,6 +126,7 @@ func (s *Server) tell(c Config, m, reply *dhcpv4.DHCPv4) {
 	r, ours := c.reservation(m)
 	switch {
 	case !ours:
+		s.meet(m)
 	case m.MessageType() == dhcpv4.MessageTypeDecline:
 		s.notice(Notice{Declined, r.Name, r.Address})
 	case reply == nil || m.MessageType() != dhcpv4.MessageTypeRequest:
@@ -152,9 +137,29 @@ func (s *Server) tell(c Config, m, reply *dhcpv4.DHCPv4) {
 	}
 }
 
+// mostStrangers are told of: a MAC is easily made up.
+const mostStrangers = 64
+
+// meet tells of who asks for an address here and has no reservation, once.
+func (s *Server) meet(m *dhcpv4.DHCPv4) {
+	if m.OpCode != dhcpv4.OpcodeBootRequest || len(m.ClientHWAddr) != len(MAC{}) || m.ClassIdentifier() == probeClass {
+		return
+	}
+	mac := MAC(m.ClientHWAddr)
+	s.mu.Lock()
+	known := s.strangers[mac] || len(s.strangers) == mostStrangers
+	if !known {
+		s.strangers[mac] = true
+	}
+	s.mu.Unlock()
+	if !known {
+		s.notice(Notice{Kind: Stranger, Name: mac.String()})
+	}
+}
+
 // stayAlone falls silent while another server answers.
 func (s *Server) stayAlone(ctx context.Context) {
-	tick := time.NewTicker(probeEvery)
+	tick := time.NewTicker(s.every)
 	defer tick.Stop()
 	for {
 		select {

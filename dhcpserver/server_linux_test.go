@@ -3,7 +3,6 @@ package dhcpserver
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -19,8 +18,6 @@ import (
 
 	"github.com/slipway-project/slipway/internal/netlab"
 )
-
-func sprint(v any) string { return fmt.Sprint(v) }
 
 // stage tells a test that it runs inside namespaces of its own.
 const stage = "DHCPSERVER_TEST_STAGE"
@@ -116,9 +113,12 @@ func TestStrangerGetsNone(t *testing.T) {
 		return
 	}
 	machine := link(t, theirs)
-	serve(t, config())
+	notices := serve(t, config())
 	if got, err := lease(t, machine, theirs); !errors.Is(err, nclient4.ErrNoResponse) {
 		t.Errorf("it got %v, %v", got, err)
+	}
+	if n := <-notices; n != (Notice{Kind: Stranger, Name: theirs.String()}) || len(notices) > 0 {
+		t.Errorf("notice %+v, and %d more", n, len(notices))
 	}
 }
 
@@ -153,6 +153,36 @@ func TestRivalSilences(t *testing.T) {
 	want := []Notice{{Kind: Rival, Address: at("192.0.2.7")}, {Kind: Alone}}
 	if diff := cmp.Diff(want, told, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 		t.Errorf("notices (-want +got):\n%s", diff)
+	}
+}
+
+// So is one that appears later, within a minute, and we are silent as long as
+// it answers.
+func TestRivalThatAppearsIsNamed(t *testing.T) {
+	if !inside(t) {
+		return
+	}
+	machine := link(t, ours)
+	notices := make(chan Notice, 16)
+	s, err := Listen(t.Context(), config(), func(n Notice) { notices <- n })
+	must(t, err)
+	if s.every+probeTimes*probeFor > time.Minute {
+		t.Errorf("it is looked for every %s only", s.every)
+	}
+	s.every = 100 * time.Millisecond
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- s.Serve(ctx) }()
+	defer func() { cancel(); must(t, <-ended) }()
+	rival, err := machine.Broadcast(nclient4.ServerPort)
+	must(t, err)
+	go homeRouter(rival)
+	if n := <-notices; n != (Notice{Kind: Rival, Address: at("192.0.2.7")}) {
+		t.Errorf("notice %+v", n)
+	}
+	must(t, rival.Close())
+	if n := <-notices; n.Kind != Alone {
+		t.Errorf("notice %+v", n)
 	}
 }
 
