@@ -51,6 +51,7 @@ func (r *run) watch(ctx context.Context, patience time.Duration, until func(inst
 	want := r.wantCluster(r.mark(), r.keys)
 	changed, answered, seen := time.Now(), time.Now(), sights{}
 	for {
+		r.tellNotices(ctx)
 		p, err := r.pollFor(ctx, want)
 		if err == nil {
 			answered = time.Now()

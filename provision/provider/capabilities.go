@@ -16,6 +16,13 @@ type Consoler interface {
 	Console(ctx context.Context, m Machine) (io.ReadCloser, error)
 }
 
+// A Noticer is a Provider that watches machines and their network by itself.
+type Noticer interface {
+	// Notices are sentences on what it has met and a run may wait in vain for: a
+	// machine that hung, a second DHCP server. It takes no longer than a look.
+	Notices(ctx context.Context, owner Mark) ([]string, error)
+}
+
 // A Netter is a Provider whose machines may be on a network that only they
 // know of. Whoever is to reach them, or to be reached by them, runs inside.
 type Netter interface {

@@ -136,11 +136,23 @@ func (p *Provider) checkMachines(ctx context.Context, s *survey) {
 				s.warn("its console: "+qemu.VM{Dir: p.machineDir(m.ID)}.Serial(), "machine %s: %s", m.Name, note)
 			}
 		}
+		p.checkBoard(s, cluster)
 	}
 	for _, m := range s.want.Machines {
 		if !there[m.Name] {
 			s.new = append(s.new, m)
 		}
+	}
+}
+
+// checkBoard tells of what goes on in the private network of a cluster.
+func (p *Provider) checkBoard(s *survey, cluster string) {
+	notices, err := readBoard(p.runDir(cluster))
+	if err != nil {
+		s.failed(err)
+	}
+	for _, notice := range notices {
+		s.warn("the network is of this cluster's machines alone: look which of them it is", "%s", notice)
 	}
 }
 

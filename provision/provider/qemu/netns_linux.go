@@ -26,6 +26,7 @@ type holder struct {
 	bridges map[string]netlink.Link       // by bridge and VLAN of the spec
 	servers map[string]*dhcpserver.Server // by interface
 	serving sync.WaitGroup
+	board   *board
 	ctx     context.Context
 }
 
@@ -33,6 +34,7 @@ type holder struct {
 // has started it in, until ctx ends.
 func Hold(ctx context.Context, dir, owner string) error {
 	h := &holder{run: runDir(dir, owner), bridges: map[string]netlink.Link{}, servers: map[string]*dhcpserver.Server{}, ctx: ctx}
+	h.board = newBoard(h.run)
 	if err := h.settle(); err != nil {
 		return err
 	}
@@ -163,7 +165,7 @@ func (h *holder) hand(link string, s provider.Segment) error {
 	if server := h.servers[link]; server != nil {
 		return server.Set(c)
 	}
-	server, err := dhcpserver.Listen(h.ctx, c, nil)
+	server, err := dhcpserver.Listen(h.ctx, c, h.board.of(link))
 	if err != nil {
 		return err
 	}

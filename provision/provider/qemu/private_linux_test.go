@@ -51,6 +51,9 @@ func TestInside(t *testing.T) {
 	case "where":
 		dir, err := os.Getwd()
 		fmt.Println(dir, err)
+	case "decline":
+		decline(t)
+		fmt.Println("declined")
 	case "lease":
 		fmt.Println(lease(t, cmp.Or(address, "segment0")))
 	default:
