@@ -66,8 +66,24 @@ func embedded(ctx context.Context, o Options, c Config) (Balancer, error) {
 }
 
 // Choose returns the haproxy that mode asks for, or nil for the embedded
-// balancer, with a line on why when nobody asked for that one.
+// balancer, with a line on why when nobody asked for that one. It is an error
+// when so few files may be open that the chosen one is of no use.
 func Choose(ctx context.Context, mode Mode) (*Binary, string, error) {
+	binary, note, err := choose(ctx, mode)
+	if err != nil {
+		return nil, "", err
+	}
+	room := MaxConn
+	if binary == nil {
+		room = embeddedMaxConn
+	}
+	if _, err := room(); err != nil {
+		return nil, "", err
+	}
+	return binary, note, nil
+}
+
+func choose(ctx context.Context, mode Mode) (*Binary, string, error) {
 	if mode == ModeEmbedded {
 		return nil, "", nil
 	}

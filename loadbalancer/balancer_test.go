@@ -2,9 +2,12 @@ package loadbalancer
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/slipway-project/slipway/internal/hint"
 )
 
 // install makes a shell script the only haproxy of this test.
@@ -51,6 +54,31 @@ func TestModeChoosesTheBalancer(t *testing.T) {
 				t.Errorf("got %q, %q, %v; want %q, %q", is, note, err, tt.is, tt.note)
 			}
 		})
+	}
+}
+
+// A limit of open files that leaves no room for connections is noticed before
+// anything starts. It is that of a process of its own.
+func TestModeNeedsFiles(t *testing.T) {
+	const inside = "LOADBALANCER_TEST_FILES"
+	mode := Mode(os.Getenv(inside))
+	if mode == "" {
+		self, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for mode, limit := range map[Mode]string{ModeHAProxy: "490", ModeEmbedded: "890"} {
+			cmd := exec.Command("sh", "-c", `ulimit -n "$1" && exec "$0" -test.run='^TestModeNeedsFiles$'`, self, limit)
+			cmd.Env = append(os.Environ(), inside+"="+string(mode))
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%s: %v\n%s", mode, err, out)
+			}
+		}
+		return
+	}
+	install(t, "echo HAProxy version 2.8.1")
+	if binary, _, err := Choose(t.Context(), mode); err == nil || !strings.Contains(err.Error(), "is too low for a load balancer") || hint.Of(err) == "" {
+		t.Errorf("got %v, %v", binary, err)
 	}
 }
 

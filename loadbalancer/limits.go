@@ -35,7 +35,7 @@ func fitting(files int) (int, error) {
 	}
 	n := maxConn(limit.Max, files)
 	if n < leastUse {
-		return 0, hint.With(fmt.Errorf("file limit %d is too low for a load balancer", limit.Max), "ulimit -Hn 20000")
+		return 0, hint.With(fmt.Errorf("file limit %d is too low for a load balancer", limit.Max), "ulimit -Hn 41000")
 	}
 	return n, nil
 }

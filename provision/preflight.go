@@ -6,6 +6,7 @@ import (
 
 	"github.com/slipway-project/slipway/provision/event"
 	"github.com/slipway-project/slipway/provision/provider"
+	"github.com/slipway-project/slipway/provision/services"
 )
 
 // preflight looks, before anything is made, for all that would fail later: in
@@ -35,6 +36,10 @@ func (p *Project) preflight(ctx context.Context) error {
 func (p *Project) checkRunDir() []provider.Problem {
 	const longest = 80 // bytes, see services.ServeOptions
 	if len(p.runDir()) <= longest {
+		if err := services.CheckRunDir(p.runDir()); err != nil {
+			return []provider.Problem{{Fatal: true, What: "run directory of slipway serve: " + err.Error(),
+				Hint: "move away what is there, or choose another state directory with --home or SLIPWAY_HOME"}}
+		}
 		return nil
 	}
 	return []provider.Problem{{Fatal: true, What: fmt.Sprintf("the path of the state directory %s is too long for the sockets of slipway serve", p.Home),

@@ -2,6 +2,7 @@ package services
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -263,6 +264,23 @@ func TestPreflightMissesTheAddress(t *testing.T) {
 		}
 	}
 	t.Errorf("got %+v", problems)
+}
+
+// A run directory that is not there yet is none; what is in its way is.
+func TestCheckRunDir(t *testing.T) {
+	home := t.TempDir()
+	if err := errors.Join(CheckRunDir(home), CheckRunDir(filepath.Join(home, "run", "0"))); err != nil {
+		t.Error(err)
+	}
+	if err := os.WriteFile(filepath.Join(home, "run"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := CheckRunDir(filepath.Join(home, "run", "0")); !errors.Is(err, syscall.ENOTDIR) {
+		t.Errorf("got %v", err)
+	}
+	if left, err := os.ReadDir(home); err != nil || len(left) != 1 {
+		t.Errorf("it made %v, %v", left, err)
+	}
 }
 
 func TestPrivilegesAreOneProblem(t *testing.T) {

@@ -4,10 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/slipway-project/slipway/internal/hint"
 	"github.com/slipway-project/slipway/internal/portholder"
@@ -55,6 +60,27 @@ func Preflight(ctx context.Context, d Document) []provider.Problem {
 		}
 	}
 	return append(problems, unprivileged(denied)...)
+}
+
+// CheckRunDir says why the run directory at path could not be made or used. It
+// makes nothing.
+func CheckRunDir(path string) error {
+	for {
+		info, err := os.Stat(path)
+		switch parent := filepath.Dir(path); {
+		case errors.Is(err, fs.ErrNotExist) && parent != path:
+			path = parent
+			continue
+		case err != nil:
+			return err
+		case !info.IsDir():
+			return &fs.PathError{Op: "use", Path: path, Err: syscall.ENOTDIR}
+		}
+		if err := unix.Access(path, unix.W_OK|unix.X_OK); err != nil {
+			return &fs.PathError{Op: "write in", Path: path, Err: err}
+		}
+		return nil
+	}
 }
 
 // chosen tells which balancer serves instead of the one that is not there.
