@@ -52,12 +52,14 @@ func (w *wires) serve(l net.Listener) { w.running.Go(func() { _ = w.server.Serve
 // report passes on what a machine says of itself.
 func (w *wires) report(hostID string, state node.HostState) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	if tell := w.told[hostID]; tell != nil {
-		tell(state)
-		return
+	tell := w.told[hostID]
+	if tell == nil {
+		w.met[hostID] = acquaintance{state, time.Now()}
 	}
-	w.met[hostID] = acquaintance{state, time.Now()}
+	w.mu.Unlock()
+	if tell != nil {
+		tell(state)
+	}
 }
 
 // follow has tell called with what a machine says of itself.

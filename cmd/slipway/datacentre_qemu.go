@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -71,12 +72,13 @@ func (d *datacentre) machinesDir() string { return filepath.Join(d.config.Dir, "
 // keeps them with the world.
 func (d *datacentre) confine(memory int, accel qemu.Accel) {
 	d.config.Machines.Known = d.laptop.known
-	for label, cfg := range d.laptop.blocks {
-		if cfg.UEFI {
-			memory = max(memory, uefiMemory)
+	for _, label := range slices.Sorted(maps.Keys(d.laptop.blocks)) {
+		most := memory
+		if d.laptop.blocks[label].UEFI {
+			most = max(most, uefiMemory)
 		}
 		fmt.Fprintf(&d.blocks, "provider \"qemu\" %q {\n  dir        = %q\n  accel      = %q\n  max_cpus   = 1\n  max_memory = %d\n}\n",
-			label, d.machinesDir(), accel, memory)
+			label, d.machinesDir(), accel, most)
 		d.replace("directory of QEMU "+label, d.machinesDir())
 	}
 }
