@@ -138,9 +138,10 @@ const (
 
 func (h HypervisorConfig) memory() int64 { return max(nodeMemory, h.Room+ownMemory) }
 
-// storages are those a fresh installation has, under the spec's names.
+// storages are those a fresh installation of release 9 has, under the spec's
+// names.
 func (h HypervisorConfig) storages() []pve.Storage {
-	files := pve.Storage{Name: h.ISOStorage, Type: "dir", Content: []string{"iso", "vztmpl", "backup"}, Size: 8 << 40}
+	files := pve.Storage{Name: h.ISOStorage, Type: "dir", Content: []string{"iso", "vztmpl", "backup", "import"}, Size: 8 << 40}
 	if h.ISOStorage == h.DiskStorage {
 		files.Content = append(files.Content, "images")
 		return []pve.Storage{files}

@@ -51,9 +51,14 @@ type rack struct {
 type machine struct {
 	vm    pve.VM
 	disk  *node.Disk
-	host  *node.Host // nil: off
+	host  *node.Host // nil: off, or it runs the foreign image on its disk
 	ports []*netlab.Port
 }
+
+// foreign reports whether the machine runs the image that its disk was
+// imported from: it boots, and nobody is there. Whoever plays it listens at its
+// address.
+func (m *machine) foreign() bool { return m.vm.Image != "" && m.ports != nil }
 
 func newRack(b bay) *rack { return &rack{bay: b, machines: map[int]*machine{}} }
 
@@ -72,6 +77,9 @@ func (r *rack) PowerOn(vm pve.VM) error {
 		return err
 	}
 	m.vm, m.ports = vm, ports
+	if m.foreign() {
+		return nil
+	}
 	m.host = node.New(m.hardware(r.speed), r.site)
 	if err := m.host.PowerOn(vm.CD); err != nil {
 		return errors.Join(err, m.off())
@@ -124,10 +132,9 @@ func (m *machine) hardware(speed pace.Pace) node.Hardware {
 
 // off cuts the power.
 func (m *machine) off() error {
-	if m.host == nil {
-		return nil
+	if m.host != nil {
+		m.host.PowerOff()
 	}
-	m.host.PowerOff()
 	err := unplug(m.ports)
 	m.host, m.ports = nil, nil
 	return err
@@ -206,8 +213,11 @@ func (r *rack) hosts() []Host {
 
 func (m *machine) describe(url string) Host {
 	state := node.HostState{Phase: node.PhaseOff}
-	if m.host != nil {
+	switch {
+	case m.host != nil:
 		state = m.host.State()
+	case m.foreign():
+		state.Phase = node.PhaseBooted
 	}
 	return newHost(url, m.vm, state)
 }

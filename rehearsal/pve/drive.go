@@ -15,6 +15,7 @@ type volume struct {
 	node   string // "" on shared storage
 	size   int64  // bytes
 	format string
+	image  string // that it was imported from
 }
 
 var newDisk = regexp.MustCompile(`^(?:([^/:\s]+):)?(\d+(?:\.\d+)?)$`)

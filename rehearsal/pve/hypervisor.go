@@ -29,6 +29,7 @@ type VM struct {
 	CPUs   int
 	Memory int      // MiB
 	Disk   int      // GiB; 0: none
+	Image  string   // name of the image that the disk was imported from, "" when it began empty
 	CD     string   // path of the ISO in the tray on this machine, "" when empty
 	Boot   []string // boot order resolved to "disk" and "cd"
 	UEFI   bool     // else BIOS

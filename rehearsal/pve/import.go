@@ -65,7 +65,19 @@ func (s *Server) importDisk(ctx context.Context, j driveJob, d drive, id string)
 		return "", "", err
 	}
 	delete(d, "import-from")
-	return s.allocate(ctx, j, d, id, size)
+	if value, allocated, err = s.allocate(ctx, j, d, id, size); err == nil {
+		s.imported(allocated, filepath.Base(path))
+	}
+	return value, allocated, err
+}
+
+// imported notes what is on a volume.
+func (s *Server) imported(volid, image string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v := s.volumes[volid]
+	v.image = image
+	s.volumes[volid] = v
 }
 
 // assertContent is how the server looks into a file before it keeps it.

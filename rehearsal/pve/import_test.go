@@ -100,8 +100,8 @@ func TestADiskIsImported(t *testing.T) {
 	if got := l.task("POST", "/nodes/pve/qemu/100/status/start"); got != "OK" {
 		t.Errorf("start: %q", got)
 	}
-	if l.power.last.CD != "" || l.power.last.Disk != 20 {
-		t.Errorf("it starts with CD %q and a disk of %d GiB", l.power.last.CD, l.power.last.Disk)
+	if vm := l.power.last; vm.CD != "" || vm.Disk != 20 || vm.Image != "x.qcow2" {
+		t.Errorf("it starts with CD %q and a disk of %d GiB with %q", vm.CD, vm.Disk, vm.Image)
 	}
 }
 

@@ -199,7 +199,7 @@ func (s *Server) addVolume(j driveJob, store Storage, format string, size int64)
 	if struck || free <= 0 || storageTypes[store.Type].thick && free < size {
 		return "", store.noRoom(name, size, max(free, 0))
 	}
-	s.volumes[volid] = volume{j.vmid, j.node, size, format}
+	s.volumes[volid] = volume{j.vmid, j.node, size, format, ""}
 	return volid, nil
 }
 

@@ -192,7 +192,7 @@ func (s *Server) hardware(m *machine) VM {
 			v.CD = s.cdPath(m.node, d)
 		case d.cdrom():
 		case v.Disk == 0 && d["size"] != "":
-			v.Disk = int(parseSize(d["size"]) >> 30)
+			v.Disk, v.Image = int(parseSize(d["size"])>>30), s.volumes[d["file"]].image
 		}
 	}
 	v.Boot = m.bootOrder()
