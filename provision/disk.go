@@ -64,6 +64,9 @@ func objects(d state.Document) (made []string) {
 	if d.Image != nil {
 		add("image", "boot image "+d.Image.Name)
 	}
+	if d.Cloud != nil {
+		add("cloud image", "cloud image "+d.Cloud.Name)
+	}
 	for _, node := range slices.Sorted(maps.Keys(d.Machines)) {
 		m := d.Machines[node]
 		add("machine "+node, fmt.Sprintf("machine %s (%s on %s)", m.Name, m.ID, m.Place))

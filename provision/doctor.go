@@ -62,7 +62,7 @@ func (p *Project) findings(ctx context.Context) []Finding {
 		part string
 		ask  func() []provider.Problem
 	}{
-		{partProvider, func() []provider.Problem { return p.provider.Check(ctx, p.wantProvider(mark)) }},
+		{partProvider, func() []provider.Problem { return p.checkProvider(ctx, mark) }},
 		{partInstaller, func() []provider.Problem { return p.installer.Check(ctx, p.wantCluster(mark, nil)) }},
 		{partServices, func() []provider.Problem { return p.checkServices(ctx) }},
 		{partHost, p.checkRunDir},
@@ -85,10 +85,34 @@ func (p *Project) findings(ctx context.Context) []Finding {
 // wantProvider is what a run is going to ask of the provider.
 func (p *Project) wantProvider(mark provider.Mark) provider.Request {
 	want := provider.Request{Machines: p.wantMachines(mark), Addresses: map[string][]netip.Addr{}}
-	for _, n := range p.cluster.Nodes {
+	for _, n := range p.cluster.Placed() {
 		if n.Address.IsValid() {
 			want.Addresses[n.Full] = []netip.Addr{n.Address}
 		}
 	}
 	return want
+}
+
+func (p *Project) checkProvider(ctx context.Context, mark provider.Mark) []provider.Problem {
+	want := p.wantProvider(mark)
+	problems := p.checkCloudImage(ctx, &want)
+	return append(problems, p.provider.Check(ctx, want)...)
+}
+
+// checkCloudImage looks for the image of a services machine that is still to
+// be made, and adds it to what is wanted.
+func (p *Project) checkCloudImage(ctx context.Context, want *provider.Request) []provider.Problem {
+	m := p.cluster.Services.Machine
+	if m == nil {
+		return nil
+	}
+	there, err := p.provider.Find(ctx, provider.Mark{Cluster: p.cluster.FullName()})
+	if err != nil || slices.ContainsFunc(there, func(found provider.Machine) bool { return found.Node == m.Name }) {
+		return nil // what else is wrong with the provider, Check says
+	}
+	want.Cloud = true
+	if want.CloudBytes, err = p.images().Size(ctx, p.cloudSource()); err != nil {
+		return []provider.Problem{{What: err.Error(), Hint: hint.Of(err), Fatal: true, Err: err}}
+	}
+	return nil
 }

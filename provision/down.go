@@ -119,24 +119,35 @@ func (r *run) unregister(ctx context.Context) error {
 	return r.installer.Remove(ctx, provider.Mark{Cluster: r.cluster.FullName()})
 }
 
-// dropImages removes the cluster's boot images. A token without the right to
-// delete leaves them behind, which harms nothing and is said.
+// dropImages removes the cluster's images, whatever they were for.
 func (r *run) dropImages(ctx context.Context) error {
 	refs, err := r.provider.Images(ctx, provider.Mark{Cluster: r.cluster.FullName()})
 	if err != nil {
 		return err
 	}
+	if err := r.drop(ctx, "boot image", refs); err != nil {
+		return err
+	}
+	if err := r.dropCloudImages(ctx); err != nil {
+		return err
+	}
+	return os.RemoveAll(r.file("media"))
+}
+
+// drop removes images. A token without the right to delete leaves them behind,
+// which harms nothing and is said.
+func (r *run) drop(ctx context.Context, what string, refs []string) error {
 	for _, ref := range refs {
 		err := r.provider.Drop(ctx, ref)
 		if errors.Is(err, provider.ErrMayNot) {
-			r.emit(event.Event{Kind: event.Warning, Message: fmt.Sprintf("boot image %s stays: the token may not delete it (it needs Datastore.Allocate on that storage)", ref)})
+			r.emit(event.Event{Kind: event.Warning, Message: fmt.Sprintf("%s %s stays: the token may not delete it (it needs Datastore.Allocate on that storage)", what, ref)})
 			continue
 		}
 		if err != nil {
 			return err
 		}
 	}
-	return os.RemoveAll(r.file("media"))
+	return nil
 }
 
 // verifyGone looks again: what is left decides, not what was called.

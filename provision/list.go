@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/slipway-project/slipway/provision/spec"
 	"github.com/slipway-project/slipway/provision/state"
 	"github.com/slipway-project/slipway/provision/state/filestore"
 )
@@ -74,6 +75,9 @@ func listed(ctx context.Context, store *filestore.Store, name string) Listed {
 
 func (l *Listed) describe(doc state.Document) {
 	l.Created, l.Ready, l.Expires, l.Nodes, l.State = doc.Created, doc.Ready, doc.Expires, len(doc.Machines), ListedMaking
+	if _, services := doc.Machines[spec.ServicesName]; services {
+		l.Nodes--
+	}
 	if !doc.Ready.IsZero() {
 		l.State = ListedReady
 	}

@@ -26,14 +26,18 @@ func (p *Project) observe(ctx context.Context, doc state.Document, found map[str
 	if err != nil {
 		return plan.Observed{}, err
 	}
-	served, err := p.servicesExist(ctx)
+	served, err := p.servicesExist(ctx, sorted(found))
+	if err != nil {
+		return plan.Observed{}, err
+	}
+	disks, err := p.cloudImages(ctx, doc)
 	if err != nil {
 		return plan.Observed{}, err
 	}
 	report, err := p.ask(ctx)
 	joined := err == nil && report.Joined()
 	observed := plan.Observed{Machines: sorted(found), Recorded: map[string]bool{}, Made: map[string]bool{}, Learned: doc.Learned,
-		Registered: len(refs) > 0, Image: len(images) > 0, Services: served, Installed: joined, Release: report.Version, Ready: !doc.Ready.IsZero()}
+		Registered: len(refs) > 0, Image: len(images) > 0, Disk: len(disks) > 0, Services: served, Installed: joined, Release: report.Version, Ready: !doc.Ready.IsZero()}
 	for node := range doc.Machines {
 		observed.Recorded[node] = true
 		if wasMade(doc, node) {
@@ -45,6 +49,16 @@ func (p *Project) observe(ctx context.Context, doc state.Document, found map[str
 		observed.Served = &served
 	}
 	return observed, nil
+}
+
+// cloudImages are the images that the services machine was to begin with, if
+// there is one or the state knows of it.
+func (p *Project) cloudImages(ctx context.Context, doc state.Document) ([]string, error) {
+	clouds, ok := p.provider.(provider.CloudImager)
+	if !ok || p.cluster.Services.Machine == nil && doc.Cloud == nil {
+		return nil, nil
+	}
+	return clouds.Disks(ctx, provider.Mark{Cluster: p.cluster.FullName()})
 }
 
 // wasMade reports whether the node's machine has existed, as far as the state

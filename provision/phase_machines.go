@@ -12,10 +12,10 @@ import (
 
 const maxAllocations = 20
 
-// allocated reports whether every node has its machine's id.
+// allocated reports whether everything that gets a machine has its id.
 func (r *run) allocated(context.Context) (bool, error) {
 	known := r.journal.Document().Machines
-	for _, n := range r.cluster.Nodes {
+	for _, n := range r.cluster.Placed() {
 		if known[n.Name].ID == "" {
 			return false, nil
 		}
@@ -26,7 +26,7 @@ func (r *run) allocated(context.Context) (bool, error) {
 // allocate chooses ids one after another and records each before anything is
 // made under it.
 func (r *run) allocate(ctx context.Context) error {
-	for _, n := range r.cluster.Nodes {
+	for _, n := range r.cluster.Placed() {
 		if r.journal.Document().Machines[n.Name].ID != "" {
 			continue
 		}
@@ -56,29 +56,34 @@ func (r *run) made(n spec.Node) func(context.Context) (bool, error) {
 	}
 }
 
-// makeMachine creates the machine under its recorded id; when something
-// foreign took the id meanwhile, it chooses and records another.
 func (r *run) makeMachine(n spec.Node) func(context.Context) error {
 	return func(ctx context.Context) error {
-		m := r.journal.Document().Machines[n.Name]
-		m.Mark = r.mark()
-		var taken []string
-		for range maxAllocations {
-			made, err := r.provider.Ensure(ctx, m)
-			if err == nil {
-				r.saw(made)
-				return r.journal.Append(state.Record{Kind: state.Chose, Node: n.Name, Machine: &made})
-			}
-			if !errors.Is(err, provider.ErrTaken) {
-				return err
-			}
-			taken = append(taken, m.ID)
-			if m, err = r.allot(ctx, n, taken); err != nil {
-				return err
-			}
-		}
-		return fmt.Errorf("create %s: %d ids in a row were taken by others", n.Full, maxAllocations)
+		_, err := r.create(ctx, n, r.provider.Ensure)
+		return err
 	}
+}
+
+// create has ensure make n's machine under its recorded id; when something
+// foreign took the id meanwhile, it chooses and records another.
+func (r *run) create(ctx context.Context, n spec.Node, ensure func(context.Context, provider.Machine) (provider.Machine, error)) (provider.Machine, error) {
+	m := r.journal.Document().Machines[n.Name]
+	m.Mark = r.mark()
+	var taken []string
+	for range maxAllocations {
+		made, err := ensure(ctx, m)
+		if err == nil {
+			r.saw(made)
+			return made, r.journal.Append(state.Record{Kind: state.Chose, Node: n.Name, Machine: &made})
+		}
+		if !errors.Is(err, provider.ErrTaken) {
+			return m, err
+		}
+		taken = append(taken, m.ID)
+		if m, err = r.allot(ctx, n, taken); err != nil {
+			return m, err
+		}
+	}
+	return m, fmt.Errorf("create %s: %d ids in a row were taken by others", n.Full, maxAllocations)
 }
 
 // running reports whether the machine is on. Whether it boots the image or

@@ -74,6 +74,9 @@ func Open(c spec.Cluster, o Options) (*Project, hcl.Diagnostics) {
 	if !ok {
 		return nil, append(diags, lacking(c))
 	}
+	if _, able := made.(provider.CloudImager); c.Services.Machine != nil && !able {
+		return nil, append(diags, lackingClouds(c))
+	}
 	p.provider, p.installer = able, engine
 	return p, diags
 }
@@ -84,6 +87,15 @@ func lacking(c spec.Cluster) *hcl.Diagnostic {
 		Summary:  "Provider cannot boot from images",
 		Detail:   fmt.Sprintf("Provider %q of type %q makes no machines that boot from an attached image, which installer %q needs.", c.Provider.Label, c.Provider.Type, c.Installer.Type),
 		Subject:  &c.Provider.Range,
+	}
+}
+
+func lackingClouds(c spec.Cluster) *hcl.Diagnostic {
+	return &hcl.Diagnostic{
+		Severity: hcl.DiagError,
+		Summary:  "Provider makes no services machine",
+		Detail:   fmt.Sprintf("Provider %q of type %q makes no machines of cloud images; those of type \"proxmox\" do. Write another mode for the services, such as mode = \"ssh\" with a host of yours.", c.Provider.Label, c.Provider.Type),
+		Subject:  &c.Services.Machine.Range,
 	}
 }
 

@@ -51,6 +51,8 @@ func (p *Project) servings() []servingAt {
 	switch s.Mode {
 	case spec.ServicesExternal:
 		return nil
+	case spec.ServicesVM:
+		return []servingAt{{&servicesMachine{p, *s.Machine, nil}, s.Address}}
 	case spec.ServicesSSH:
 		var all []servingAt
 		for _, h := range s.Hosts {
@@ -61,14 +63,18 @@ func (p *Project) servings() []servingAt {
 	return []servingAt{{&here{p, func(services.Handle) error { return nil }}, s.Address}}
 }
 
-// servings of a run record the process that is started.
+// servings of a run record the process that is started, and may meet the
+// services machine for the first time.
 func (r *run) servings() []servingAt {
 	all := r.Project.servings()
 	for _, p := range all {
-		if local, ok := p.serving.(*here); ok {
-			local.started = func(h services.Handle) error {
+		switch at := p.serving.(type) {
+		case *here:
+			at.started = func(h services.Handle) error {
 				return r.journal.Append(state.Record{Kind: state.Chose, Serve: &state.Process{PID: h.PID, Start: h.StartTime}})
 			}
+		case *servicesMachine:
+			at.run = r
 		}
 	}
 	return all
@@ -187,8 +193,19 @@ func (d *distant) stop(ctx context.Context) error {
 	return d.on(ctx, func(h *remote.Host) error { return h.Remove(ctx, d.Exe) })
 }
 
+// servicesOff reports whether the services have a machine of their own, and
+// among those that exist it is not, or off: nobody is to be asked.
+func (p *Project) servicesOff(machines []provider.Machine) bool {
+	return p.cluster.Services.Machine != nil && !slices.ContainsFunc(machines, func(m provider.Machine) bool {
+		return m.Node == spec.ServicesName && m.Power != provider.PowerOff
+	})
+}
+
 // servicesExist reports whether anything of the services is anywhere.
-func (p *Project) servicesExist(ctx context.Context) (bool, error) {
+func (p *Project) servicesExist(ctx context.Context, machines []provider.Machine) (bool, error) {
+	if p.servicesOff(machines) {
+		return false, nil
+	}
 	var errs []error
 	for _, at := range p.servings() {
 		there, err := at.exists(ctx)
@@ -247,9 +264,12 @@ func checkBalancer(ctx context.Context, c loadbalancer.Config) []provider.Proble
 }
 
 // servicesStatus is how the services are, in a few words.
-func (p *Project) servicesStatus(ctx context.Context) string {
-	if p.cluster.Services.Mode == spec.ServicesExternal {
+func (p *Project) servicesStatus(ctx context.Context, machines []provider.Machine) string {
+	switch {
+	case p.cluster.Services.Mode == spec.ServicesExternal:
 		return "external"
+	case p.servicesOff(machines):
+		return "stopped"
 	}
 	places := p.servings()
 	var words []string
@@ -297,8 +317,11 @@ func (r *run) haveServed(ctx context.Context, serial uint64) error {
 // servicesBudget is what starting the services may take: on another host,
 // packages are installed first.
 func (r *run) servicesBudget() time.Duration {
-	if r.cluster.Services.Mode == spec.ServicesSSH {
+	switch r.cluster.Services.Mode {
+	case spec.ServicesSSH:
 		return 10 * time.Minute
+	case spec.ServicesVM:
+		return machineStarts + 15*time.Minute
 	}
 	return time.Minute
 }

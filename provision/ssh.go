@@ -49,11 +49,19 @@ func (p *Project) SSH(ctx context.Context, n spec.Node) ([]string, error) {
 		"HostKeyAlias=" + n.Full, "UserKnownHostsFile=\"" + untoken(path) + "\"", "GlobalKnownHostsFile=/dev/null",
 		"StrictHostKeyChecking=yes", "UpdateHostKeys=no", "CheckHostIP=no", "ControlPath=none",
 	}
-	args := []string{"-i", untoken(p.SSHKey()), "-p", strconv.Itoa(sshPort), "-l", p.cluster.SSH.User}
+	args := []string{"-i", untoken(p.SSHKey()), "-p", strconv.Itoa(sshPort), "-l", p.userOf(n)}
 	for _, o := range options {
 		args = append(args, "-o", o)
 	}
 	return append(args, "--", n.Address.String()), nil
+}
+
+// userOf is whom slipway logs in as.
+func (p *Project) userOf(n spec.Node) string {
+	if n.Role == spec.ServicesRole {
+		return p.cluster.Services.Machine.User
+	}
+	return p.cluster.SSH.User
 }
 
 // untoken keeps ssh from taking a part of a path for one of its tokens
@@ -76,6 +84,9 @@ func (p *Project) knownHosts(ctx context.Context, n spec.Node) ([]byte, error) {
 	}
 	if installed := book.KnownHosts(n.Full, n.Name+" installed"); len(installed) > 0 {
 		return append(installed, book.KnownHosts(n.Full, n.Name+" live")...), nil
+	}
+	if n.Role == spec.ServicesRole {
+		return nil, fmt.Errorf("the host key of %s is not known: `slipway up` has not met it yet", n.Full)
 	}
 	ctx, cancel := context.WithTimeout(ctx, meetTime)
 	defer cancel()

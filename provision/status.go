@@ -14,17 +14,19 @@ import (
 
 // A Status is where a cluster stands, each part as its owner says it.
 type Status struct {
-	Cluster    string       `json:"cluster"`
-	State      string       `json:"state"` // absent, making, ready, degraded
-	Created    time.Time    `json:"created,omitzero"`
-	Expires    time.Time    `json:"expires,omitzero"` // when `down --expired` may remove it
-	Ready      time.Time    `json:"ready,omitzero"`   // when it was last seen whole by `up`
-	Nodes      []NodeStatus `json:"nodes"`
-	Services   string       `json:"services"` // serving, stopped
-	API        string       `json:"api"`      // ready, or why not
-	Console    string       `json:"console,omitempty"`
-	Kubeconfig string       `json:"kubeconfig,omitempty"`
-	Wrong      []string     `json:"wrong"` // what stands against calling it whole
+	Cluster  string       `json:"cluster"`
+	State    string       `json:"state"` // absent, making, ready, degraded
+	Created  time.Time    `json:"created,omitzero"`
+	Expires  time.Time    `json:"expires,omitzero"` // when `down --expired` may remove it
+	Ready    time.Time    `json:"ready,omitzero"`   // when it was last seen whole by `up`
+	Nodes    []NodeStatus `json:"nodes"`
+	Services string       `json:"services"` // serving, stopped
+	// ServicesMachine is what the services run on, where slipway made it.
+	ServicesMachine *NodeStatus `json:"services_machine,omitempty"`
+	API             string      `json:"api"` // ready, or why not
+	Console         string      `json:"console,omitempty"`
+	Kubeconfig      string      `json:"kubeconfig,omitempty"`
+	Wrong           []string    `json:"wrong"` // what stands against calling it whole
 }
 
 // A NodeStatus is one node from both sides: the machine and the cluster.
@@ -49,7 +51,11 @@ func (p *Project) Status(ctx context.Context) (Status, error) {
 		return Status{}, err
 	}
 	s := Status{Cluster: p.cluster.FullName(), Created: doc.Created, Expires: p.expires(doc.Created), Ready: doc.Ready, Wrong: []string{}}
-	s.Services = p.servicesStatus(ctx)
+	s.Services = p.servicesStatus(ctx, ms)
+	if m := p.cluster.Services.Machine; m != nil {
+		on := nodeStatus(m.Node, ms, nil)
+		s.ServicesMachine = &on
+	}
 	report := p.apiStatus(ctx, &s)
 	for _, n := range p.Nodes() {
 		s.Nodes = append(s.Nodes, nodeStatus(n, ms, report.Nodes))

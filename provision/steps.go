@@ -10,22 +10,32 @@ import (
 // steps is the graph of up: what makes the machines, and what watches them
 // become a cluster.
 func (r *run) steps() []phase.Step {
-	steps, boots := r.making(r.serving())
+	steps, boots := r.making(r.serving()...)
 	return append(steps, r.watching(boots)...)
 }
 
-// serving is the step that has the services answer.
-func (r *run) serving() phase.Step {
+// serving are the steps that have the services answer; the machine that they
+// run on may have to be made first.
+func (r *run) serving() (steps []phase.Step) {
+	last := r.serve()
+	if r.cluster.Services.Machine != nil {
+		steps, last.Needs = r.servicesMachineSteps(), []string{"boot services"}
+	}
+	return append(steps, last)
+}
+
+func (r *run) serve() phase.Step {
 	return phase.Step{Name: "services", Phase: phaseServices, Done: r.served, Do: r.startServices, Budget: r.servicesBudget()}
 }
 
-// making are the steps up to machines that have booted, after those given; it
-// names the last ones.
-func (r *run) making(first ...phase.Step) (steps []phase.Step, boots []string) {
-	before := append(names(first), "image")
-	steps = append(first,
+// making are the steps up to machines that have booted, after those that
+// serve; it names the last ones.
+func (r *run) making(serving ...phase.Step) (steps []phase.Step, boots []string) {
+	before := append(names(serving), "image")
+	steps = append(steps, phase.Step{Name: "allocate", Phase: phaseMachines, Done: r.allocated, Do: r.allocate, Budget: time.Minute})
+	steps = append(steps, serving...)
+	steps = append(steps,
 		phase.Step{Name: "register", Phase: phaseMedia, Done: r.registered, Do: r.register, Budget: 2 * time.Minute},
-		phase.Step{Name: "allocate", Phase: phaseMachines, Done: r.allocated, Do: r.allocate, Budget: time.Minute},
 		phase.Step{Name: "image", Phase: phaseMedia, Needs: []string{"register", "allocate"}, Done: r.stored, Do: r.storeImage,
 			Budget: 15 * time.Minute, Ceiling: 2 * time.Hour})
 	if r.updatesDNS() {

@@ -95,7 +95,7 @@ func (r *run) resume(ctx context.Context) error {
 	if err := r.look(ctx); err != nil {
 		return err
 	}
-	for _, n := range r.cluster.Nodes {
+	for _, n := range r.cluster.Placed() {
 		if m, ok := r.machine(n.Name); !ok || m.Power == provider.PowerOff {
 			return nothingToWait(fmt.Sprintf("machine %s does not run", n.Full))
 		}
@@ -114,7 +114,7 @@ func nothingToWait(why string) error {
 // waiting is the graph of wait. The services are part of it: without them no
 // installation goes on.
 func (r *run) waiting(goal Goal) []phase.Step {
-	services := []phase.Step{r.serving()}
+	services := []phase.Step{r.serve()}
 	if goal == Installed {
 		return append(services, r.installing(names(services))...)
 	}

@@ -24,9 +24,9 @@ func (p *Project) wantMachine(n spec.Node, mark provider.Mark) provider.Machine 
 }
 
 func (p *Project) wantMachines(mark provider.Mark) []provider.Machine {
-	want := make([]provider.Machine, len(p.cluster.Nodes))
-	for i, n := range p.cluster.Nodes {
-		want[i] = p.wantMachine(n, mark)
+	var want []provider.Machine
+	for _, n := range p.cluster.Placed() {
+		want = append(want, p.wantMachine(n, mark))
 	}
 	return want
 }
@@ -129,11 +129,13 @@ func (p *Project) servicesView(serial uint64, at netip.Addr) services.View {
 	return view
 }
 
-// places lists the hypervisor nodes that machines were allotted to.
+// places lists the hypervisor nodes that machines of nodes were allotted to.
 func places(ms map[string]provider.Machine) []string {
 	var all []string
-	for _, m := range ms {
-		all = append(all, m.Place)
+	for node, m := range ms {
+		if node != spec.ServicesName {
+			all = append(all, m.Place)
+		}
 	}
 	slices.Sort(all)
 	return slices.Compact(all)

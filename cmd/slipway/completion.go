@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/slipway-project/slipway/internal/view"
+	"github.com/slipway-project/slipway/provision/spec"
 )
 
 // completeFlags teaches shells the values of flags: clusters of the spec, ways
@@ -62,10 +63,14 @@ func (a *app) completeFirstNode(cmd *cobra.Command, args []string, word string) 
 	if len(args) > 0 { // a command, of which nobody here knows more
 		return nil, cobra.ShellCompDirectiveDefault
 	}
-	return a.completeNode(cmd, args, word)
+	return a.completeNodes(cmd, spec.Cluster.Placed)
 }
 
-func (a *app) completeNode(cmd *cobra.Command, _ []string, _ string) (names []string, _ cobra.ShellCompDirective) {
+func (a *app) completeNode(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	return a.completeNodes(cmd, func(c spec.Cluster) []spec.Node { return c.Nodes })
+}
+
+func (a *app) completeNodes(cmd *cobra.Command, of func(spec.Cluster) []spec.Node) (names []string, _ cobra.ShellCompDirective) {
 	r, ok := a.readQuietly(cmd)
 	if !ok {
 		return nil, cobra.ShellCompDirectiveNoFileComp
@@ -74,7 +79,7 @@ func (a *app) completeNode(cmd *cobra.Command, _ []string, _ string) (names []st
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	for _, n := range c.Nodes {
+	for _, n := range of(c) {
 		names = append(names, n.Name+"\t"+string(n.Role))
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp

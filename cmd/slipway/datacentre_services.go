@@ -8,14 +8,17 @@ import (
 )
 
 // addServicesHosts has the services of hosts elsewhere run on the simulated
-// host: nobody is logged in to.
+// host: nobody is logged in to, and no image of somebody else booted.
 func (d *datacentre) addServicesHosts(c spec.Cluster) {
-	if c.Services.Mode != spec.ServicesSSH {
+	if c.Services.Mode != spec.ServicesSSH && c.Services.Mode != spec.ServicesVM {
 		return
 	}
 	fmt.Fprintf(&d.blocks, "cluster %q {\n  services {\n    mode = \"local\"\n  }\n}\n", c.Name)
 	for _, h := range c.Services.Hosts {
 		d.replace("services host "+h.Host, "that namespace: nobody logs in to yours")
+	}
+	if c.Services.Machine != nil {
+		d.replace("services machine of "+c.Name, "that namespace: no cloud image is fetched, none booted")
 	}
 }
 

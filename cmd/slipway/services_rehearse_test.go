@@ -26,16 +26,22 @@ func servicesSpec(t *testing.T, lines ...string) string {
 // which says so.
 func TestRehearseReplacesServicesHosts(t *testing.T) {
 	t.Parallel()
-	spec := servicesSpec(t, `address = "192.0.2.210"`, `mode = "ssh"`, `ssh { host = "services.lab.test" }`)
-	cmd := exec.Command(slipway(t), "rehearse", "-f", spec, "--progress", "plain")
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("%v\n%s", err, stderr.String())
-	}
-	told := stderr.String()
-	if !strings.Contains(told, "services host services.lab.test        that namespace: nobody logs in to yours\n") || strings.Contains(told, "Unused block") {
-		t.Errorf("it says:\n%s", told)
+	for name, tt := range map[string]struct{ lines, replaced string }{
+		"ssh": {`ssh { host = "services.lab.test" }`, "services host services.lab.test        that namespace: nobody logs in to yours\n"},
+		"vm":  {"vm { cpus = 4 }", "services machine of mycluster          that namespace: no cloud image is fetched, none booted\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spec := servicesSpec(t, `address = "192.0.2.210"`, `mode = "`+name+`"`, tt.lines)
+			cmd := exec.Command(slipway(t), "rehearse", "-f", spec, "--progress", "plain")
+			var stderr bytes.Buffer
+			cmd.Stderr = &stderr
+			if err := cmd.Run(); err != nil {
+				t.Fatalf("%v\n%s", err, stderr.String())
+			}
+			if told := stderr.String(); !strings.Contains(told, tt.replaced) || strings.Contains(told, "Unused block") {
+				t.Errorf("it says:\n%s", told)
+			}
+		})
 	}
 }
 

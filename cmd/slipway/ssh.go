@@ -20,7 +20,8 @@ func newSSH(a *app) *cobra.Command {
 		Long: `Log in to a node with ssh(1), the cluster's own key and the host key that slipway
 knows the node by; your own keys and known_hosts play no part, your
 ~/.ssh/config does (a jump host, say). Everything after NODE is the command. The
-exit code is that of ssh.`,
+exit code is that of ssh. NODE may be services where slipway has made a machine
+for these (mode = "vm").`,
 		Example: "  slipway ssh control-0\n  slipway ssh worker-1 -- sudo journalctl -b -u kubelet",
 		Args:    cobra.MinimumNArgs(1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.ssh(cmd.Context(), args[0], args[1:]) },
@@ -37,7 +38,7 @@ func (a *app) ssh(ctx context.Context, node string, command []string) error {
 	if err != nil {
 		return err
 	}
-	n, err := pickNode(p.Cluster().Nodes, node)
+	n, err := pickNode(p.Cluster().Placed(), node)
 	if err != nil {
 		return usage(err)
 	}

@@ -58,7 +58,7 @@ func (a *app) printStatus(s provision.Status) error {
 	if err := view.Table(a.stdout, []string{"node", "role", "address", "machine", "id", "place", "status"}, rows); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "\nServices:  %s\nAPI:       %s\n", s.Services, s.API)
+	fmt.Fprintf(a.stdout, "\nServices:  %s\nAPI:       %s\n", servicesWords(s), s.API)
 	if s.Console != "" {
 		fmt.Fprintf(a.stdout, "Console:   %s\n", s.Console)
 	}
@@ -66,4 +66,17 @@ func (a *app) printStatus(s provision.Status) error {
 		fmt.Fprintf(a.stdout, "wrong: %s\n", w)
 	}
 	return nil
+}
+
+// servicesWords says how the services are, and the machine that was made for
+// them.
+func servicesWords(s provision.Status) string {
+	m := s.ServicesMachine
+	switch {
+	case m == nil:
+		return s.Services
+	case m.ID == "":
+		return fmt.Sprintf("%s (machine %s: %s)", s.Services, m.Name, m.Machine)
+	}
+	return fmt.Sprintf("%s (machine %s at %s: %s, %s on %s)", s.Services, m.Name, m.Address, m.Machine, m.ID, m.Place)
 }

@@ -96,6 +96,18 @@ func (e either) Check(key ssh.PublicKey) error {
 	return e.now.Check(key)
 }
 
+// Forget has the next key under the name trusted on first use: that of a
+// machine which is about to be made anew.
+func (b *Book) Forget(name string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.keys[name] == "" {
+		return nil
+	}
+	delete(b.keys, name)
+	return b.write()
+}
+
 func (b *Book) get(name string) ssh.PublicKey {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -110,6 +122,11 @@ func (b *Book) put(name string, key ssh.PublicKey) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.keys[name] = string(ssh.MarshalAuthorizedKey(key))
+	return b.write()
+}
+
+// write replaces the file. The caller holds mu.
+func (b *Book) write() error {
 	data, err := json.MarshalIndent(b.keys, "", "  ")
 	if err != nil {
 		return err

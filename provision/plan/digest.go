@@ -57,6 +57,11 @@ func specDigest(c spec.Cluster) string {
 		hosts[i].Range = hcl.Range{}
 	}
 	c.Services.Hosts, c.Services.Balancer.Range = hosts, hcl.Range{}
+	if m := c.Services.Machine; m != nil {
+		clear := *m
+		clear.Range, clear.Node.Range, clear.Network.Range = hcl.Range{}, hcl.Range{}, hcl.Range{}
+		c.Services.Machine = &clear
+	}
 	c.Range, c.Network.Range, c.Services.Range, c.Services.DNS.Range = hcl.Range{}, hcl.Range{}, hcl.Range{}, hcl.Range{}
 	feed(h, c)
 	return sum(h)

@@ -115,7 +115,10 @@ func servicesOf(s spec.Services) string {
 		what = "DNS"
 	}
 	what += " at " + strings.Join(lines(s.Addresses(), netip.Addr.String), ", ")
-	if s.Mode == spec.ServicesSSH {
+	switch s.Mode {
+	case spec.ServicesVM:
+		what += ", on machine " + s.Machine.Full
+	case spec.ServicesSSH:
 		what += ", on " + strings.Join(lines(s.Hosts, func(h spec.ServicesHost) string { return h.Host }), ", ")
 	}
 	return what

@@ -41,8 +41,12 @@ func Explain(c spec.Cluster, p Plan) []Explanation {
 }
 
 func (c Change) explain() Explanation {
-	return Explanation{About: AboutChange, Of: fmt.Sprintf("%s %s", c.Kind, c.Name), Value: string(c.Action),
+	e := Explanation{About: AboutChange, Of: fmt.Sprintf("%s %s", c.Kind, c.Name), Value: string(c.Action),
 		Does: cmp.Or(does[c.Action][c.Kind], does[c.Action][""]), Why: cmp.Or(c.Reason, because[c.Action])}
+	if c.node().Role == spec.ServicesRole {
+		e.Does = cmp.Or(doesForServices[c.Action], e.Does)
+	}
+	return e
 }
 
 // because is why an action is chosen where the change does not say.

@@ -16,6 +16,11 @@ import (
 func (p *Plan) machines(c spec.Cluster, o Observed) {
 	found, extra := byName(o.Machines)
 	made := maps.Clone(o.Made)
+	if s := c.Services.Machine; s != nil {
+		p.add(o.serveFrom(*s, found))
+		delete(found, s.Full)
+		delete(made, s.Name)
+	}
 	for _, n := range c.Nodes {
 		m, exists := found[n.Full]
 		delete(found, n.Full)

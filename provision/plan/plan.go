@@ -61,6 +61,7 @@ type Observed struct {
 	Served     *services.Document    // what they were told to serve; nil: not known
 	Registered bool                  // the installer's objects exist
 	Image      bool                  // the boot image is stored
+	Disk       bool                  // and the image that the services machine begins with
 	Installed  bool                  // all planned nodes were seen Ready
 	Release    string                // that the cluster runs, such as 4.20.3; "": not known
 	Ready      bool                  // they were so once, as our state knows
@@ -135,6 +136,7 @@ func Teardown(cluster string, o Observed) Plan {
 		m := machines[len(machines)-1-i]
 		p.add(Change{Action: Delete, Kind: Machine, Name: m.Name, Node: nodeOf(m)})
 	}
+	p.remove(o.Disk, Change{Kind: Image, Name: spec.ServicesName + "." + cluster, Detail: "cloud image"})
 	p.remove(o.Image, Change{Kind: Image, Name: cluster, Detail: "boot image"})
 	p.remove(o.Registered, Change{Kind: Registration, Name: cluster, Detail: "cluster and infra env at the installer"})
 	p.remove(o.Services, Change{Kind: Services, Name: cluster, Detail: "DNS and load balancer"})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/slipway-project/slipway/provision/provider"
 	"github.com/slipway-project/slipway/provision/spec"
 )
 
@@ -41,6 +42,7 @@ func TestGolden(t *testing.T) {
 		"dhcp_learned":     Make(dhcp, served(located), learned),
 		"single_node":      Make(cluster(1, 0), served(cluster(1, 0)), Observed{}),
 		"three_and_ten":    Make(cluster(3, 10), served(cluster(3, 10)), whole(cluster(3, 10))),
+		"services_machine": explainedOf(withMachine(c)),
 		"teardown_all":     Teardown(full, whole(c)),
 		"teardown_half":    Teardown(full, half(c)),
 		"teardown_nothing": Teardown(full, Observed{}),
@@ -153,4 +155,67 @@ func TestPlanSurvivesJSON(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
+}
+
+// The services machine is none of the cluster's nodes: it is made whenever it
+// is not there, and neither extra nor repaired like one.
+func TestServicesMachine(t *testing.T) {
+	c := withMachine(cluster(3, 2))
+	there := whole(c).serves(c)
+	small := there.change("services", func(m *provider.Machine) { m.Disk = 3 })
+	other := there.change("services", func(m *provider.Machine) { m.Disk, m.CPUs, m.Adrift = 40, 8, []string{"it was renamed"} })
+	other.Repairs = true
+	lost := whole(c).serves(c)
+	delete(lost.Recorded, "services")
+	const stays = "a services machine stays as it was made: remove it in the provider, and `slipway up` makes another"
+	for _, tt := range []struct {
+		world  string
+		seen   Observed
+		action Action
+		reason string
+		drift  []Drift
+	}{
+		{"it is not there", Observed{}, Create, "", nil},
+		{"it is there", there, Keep, "", nil},
+		{"it is there, and no state", lost, Adopt, "it carries the cluster's mark, and no state here knows it", nil},
+		{"it is gone from a cluster that was Ready", there.change("services", nil), Create, "the state knows it, and it is gone from the provider", nil},
+		{"a run was killed before its disk had grown", small, Update, "its disk is smaller than the spec says", []Drift{{What: "disk (GiB) is 3, the spec says 20", Repairs: true}}},
+		{"it was made otherwise", other, Keep, "", []Drift{{What: "cpus is 8, the spec says 2", Why: stays}, {What: "it was renamed", Why: stays}, {What: "disk (GiB) is 40, the spec says 20", Why: "disks do not shrink"}}},
+	} {
+		p := Make(c, served(c), tt.seen)
+		var got []Change
+		for _, change := range p.Changes {
+			if change.Name == "services."+full {
+				got = append(got, change)
+			}
+		}
+		if len(got) != 1 || got[0].Action != tt.action || got[0].Reason != tt.reason || p.Count(Extra)+p.Count(Gone)+p.Count(Refuse) != 0 {
+			t.Errorf("%s: %+v, all: %s", tt.world, got, p.Summary())
+			continue
+		}
+		if diff := cmp.Diff(tt.drift, got[0].Drift); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.world, diff)
+		}
+	}
+	c.Services.Mode, c.Services.Machine = spec.ServicesLocal, nil
+	if p := Make(c, served(c), there); p.Count(Extra) != 1 {
+		t.Errorf("of a spec that has no such machine any more: %s", p.Summary())
+	}
+	var gone []string
+	there.Disk = true
+	for _, change := range Teardown(full, there).Changes {
+		gone = append(gone, string(change.Kind)+" "+change.Name)
+	}
+	want := []string{"cluster " + full, "machine worker-1." + full, "machine worker-0." + full, "machine services." + full, "machine control-2." + full,
+		"machine control-1." + full, "machine control-0." + full, "image services." + full, "image " + full, "registration " + full, "services " + full}
+	if diff := cmp.Diff(want, gone); diff != "" {
+		t.Errorf("teardown (-want +got):\n%s", diff)
+	}
+}
+
+// explainedOf is the explained plan for c where there is nothing.
+func explainedOf(c spec.Cluster) Plan {
+	p := Make(c, served(c), Observed{})
+	p.Explain = Explain(c, p)
+	return p
 }

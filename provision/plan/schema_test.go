@@ -84,7 +84,7 @@ func (s schemas) of(t reflect.Type, comment string) map[string]any {
 	case t == reflect.TypeFor[Kind]():
 		schema["enum"] = Kinds
 	case t == reflect.TypeFor[spec.Role]():
-		schema["enum"] = []spec.Role{spec.ControlPlane, spec.Worker}
+		schema["enum"] = []spec.Role{spec.ControlPlane, spec.Worker, spec.ServicesRole}
 	case t.Kind() == reflect.Pointer:
 		return s.of(t.Elem(), comment)
 	case t.Kind() == reflect.Slice:

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -140,5 +141,24 @@ func half(c spec.Cluster) Observed {
 	o.Machines = o.Machines[1:4]
 	o.Recorded = map[string]bool{"control-0": true, "control-1": true, "control-2": true}
 	o.Made, o.Image, o.Served = map[string]bool{"control-0": true, "control-1": true}, false, nil
+	return o
+}
+
+// withMachine is c with its services on a machine of their own.
+func withMachine(c spec.Cluster) spec.Cluster {
+	n := c.Nodes[0]
+	id := uuid.NewSHA1(uuid.NameSpaceDNS, []byte("services."+full))
+	n.Name, n.Full, n.Role, n.CPUs, n.Memory, n.Disk = "services", "services."+full, spec.ServicesRole, 2, 2048, 20
+	n.Address, n.UUID, n.MAC = c.Services.Address, id, append(net.HardwareAddr{0x02}, id[:5]...)
+	c.Services.Mode, c.Services.Machine = spec.ServicesVM, &spec.ServicesMachine{Node: n, User: "slipway"}
+	return c
+}
+
+// serves adds the services machine of c to a world.
+func (o Observed) serves(c spec.Cluster) Observed {
+	m := machine(c.Services.Machine.Node, 99)
+	o.Machines = append(slices.Clone(o.Machines), m)
+	o.Recorded, o.Made = maps.Clone(o.Recorded), maps.Clone(o.Made)
+	o.Recorded[m.Node], o.Made[m.Node] = true, true
 	return o
 }

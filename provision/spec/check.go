@@ -13,6 +13,7 @@ func (l *loader) check(clusters []*cluster) {
 	unique := &uniqueness{l: l, addresses: map[netip.Addr]use{}, macs: map[string]use{}}
 	for _, c := range clusters {
 		l.checkServices(c)
+		l.checkServicesMachine(c)
 		l.checkGateways(c)
 		l.checkUpstream(c)
 		l.checkLabels(c)
@@ -35,7 +36,7 @@ func (l *loader) checkServicesAddress(c *cluster, addr netip.Addr) {
 	}
 	why := c.Network.unfit(addr)
 	switch {
-	case why == "":
+	case why == "" || c.Services.Machine != nil && !c.Network.CIDR.Contains(addr): // see checkServicesMachine
 	case !c.Network.CIDR.Contains(addr):
 		l.warnf(c.Services.Range, "Services outside of the network", "%s %s. Nodes reach DNS and load balancer through their gateway; see that it routes there, or write an address in %s.", addr, why, c.Network.CIDR)
 	default:
@@ -47,10 +48,16 @@ func (l *loader) checkServicesAddress(c *cluster, addr netip.Addr) {
 // for each network.
 func (l *loader) checkGateways(c *cluster) {
 	for n := range c.each {
-		if net := n.net; net != nil && !net.asked && net.raw.Gateway == nil && net.CIDR.IsValid() && (n.free || n.Address.IsValid()) {
-			net.asked = true
-			l.errorf(net.Range, "Missing gateway", "Nodes with static addresses need a way out. Write gateway = \"%s\" (your router's address) in this block.", net.CIDR.Addr().Next())
+		if n.net != nil && (n.free || n.Address.IsValid()) {
+			l.wantGateway(n.net)
 		}
+	}
+}
+
+func (l *loader) wantGateway(n *network) {
+	if !n.asked && n.raw.Gateway == nil && n.CIDR.IsValid() {
+		n.asked = true
+		l.errorf(n.Range, "Missing gateway", "Nodes with static addresses need a way out. Write gateway = \"%s\" (your router's address) in this block.", n.CIDR.Addr().Next())
 	}
 }
 

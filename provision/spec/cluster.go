@@ -64,6 +64,8 @@ type Role string
 const (
 	ControlPlane Role = "control-plane"
 	Worker       Role = "worker"
+
+	ServicesRole Role = "services" // of the services machine, which is no node of the cluster
 )
 
 // A Cluster is a cluster block with all that it implies.

@@ -113,6 +113,7 @@ func (l *loader) cluster(c *cluster, providers []Provider) {
 	l.installer(c)
 	l.services(c)
 	l.place(c, providers)
+	c.standMachine(l.nets)
 	for i := range c.raw.Machines {
 		c.machines = append(c.machines, l.machines(c, &c.raw.Machines[i]))
 	}

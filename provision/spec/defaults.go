@@ -17,6 +17,7 @@ func (c *cluster) defaults() {
 		c.networkDefaults(n)
 	}
 	c.ownDefaults()
+	c.servicesMachineDefaults()
 	for _, m := range c.machines {
 		c.machinesDefaults(m)
 	}

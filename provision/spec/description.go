@@ -74,6 +74,8 @@ var qemuDescription = Block{Name: "provider", Type: "qemu", Labels: []string{"NA
 	{Name: "firmware", Kind: String, Default: "`\"bios\"`", Rule: "`\"uefi\"` where one is installed", Words: []string{"bios", "uefi"}},
 	{Name: "accel", Kind: String, Default: "`\"auto\"`", Rule: "`\"kvm\"`; `\"tcg\"`: anywhere, ten times slower; `\"auto\"`: KVM where a guest really runs under it", Words: []string{"auto", "kvm", "tcg"}},
 	{Name: "network", Kind: String, Default: "`\"private\"`", Rule: "`\"private\"`: a network of the cluster's own, made without rights; `\"bridge\"`: the bridge of this host that the network block names", Words: []string{"private", "bridge"}},
+	{Name: "max_cpus", Kind: Number, Default: "none", Rule: "vCPUs that a machine really gets at the most, whatever its `cpus`"},
+	{Name: "max_memory", Kind: Number, Default: "none", Rule: "MiB that a machine really gets at the most, whatever its `memory`"},
 }}
 
 var proxmoxDescription = Block{Name: "provider", Type: "proxmox", Labels: []string{"NAME"}, Attributes: []Attribute{
@@ -124,8 +126,8 @@ var assistedDescription = Block{Name: "installer", Type: "assisted", Attributes:
 
 var servicesDescription = Block{Name: "services",
 	Attributes: []Attribute{
-		{Name: "address", Kind: String, Default: Required, Rule: "an address of the host that they run on; in the network, and not its gateway"},
-		{Name: "mode", Kind: String, Default: "`\"local\"`", Rule: "`\"local\"`: on this host; `\"ssh\"`: on hosts with an `ssh` block; `\"external\"`: DNS and load balancer are yours", Words: servicesModes},
+		{Name: "address", Kind: String, Default: Required, Rule: "an address of the host that they run on, with `vm` that of the machine; in the network, and not its gateway"},
+		{Name: "mode", Kind: String, Default: "`\"local\"`", Rule: "`\"local\"`: on this host; `\"ssh\"`: on hosts with an `ssh` block; `\"vm\"`: on a machine that slipway makes; `\"external\"`: DNS and load balancer are yours", Words: servicesModes},
 	},
 	Blocks: []Block{{Name: "load_balancer", Attributes: []Attribute{
 		{Name: "mode", Kind: String, Default: "`\"auto\"`", Rule: "`\"auto\"`: haproxy where it is found, else the embedded one; `\"haproxy\"`; `\"embedded\"`; `\"external\"`: yours", Words: balancerModes},
@@ -137,7 +139,7 @@ var servicesDescription = Block{Name: "services",
 		{Name: "key", Kind: String, Default: "ssh-agent, then the usual files in `~/.ssh`", Rule: "path of a private key; relative to the file it is written in"},
 		{Name: "host_key", Kind: String, Default: "what `~/.ssh/known_hosts` says", Rule: "a line of `/etc/ssh/ssh_host_*.pub` there"},
 		{Name: "address", Kind: String, Default: "`address` of the services", Rule: "of the services on that host; with two hosts, names have both addresses"},
-	}}, {Name: "dns", Attributes: []Attribute{
+	}}, servicesVMDescription, {Name: "dns", Attributes: []Attribute{
 		{Name: "mode", Kind: String, Default: "`\"embedded\"`", Rule: "`\"embedded\"`: slipway, at `address`; `\"external\"`: your server, which you fill; `\"rfc2136\"`: your server, which slipway updates", Words: dnsModes},
 		{Name: "server", Kind: String, Default: "required unless embedded", Rule: "its address; nodes ask it at port 53, updates go there"},
 		{Name: "key", Kind: String, Default: "required with `rfc2136`", Rule: "name of the TSIG key"},
@@ -145,6 +147,15 @@ var servicesDescription = Block{Name: "services",
 		{Name: "secret", Kind: Secret, Default: "required with `rfc2136`", Rule: "of the key, in base64"},
 	}}},
 }
+
+var servicesVMDescription = Block{Name: "vm", Attributes: []Attribute{
+	{Name: "cpus", Kind: Number, Default: "2", Rule: "1 to 1024"},
+	{Name: "memory", Kind: MiB, Default: "2 GiB", Rule: "`2048`, `\"2GiB\"`; 512 MiB or more"},
+	{Name: "disk", Kind: GiB, Default: "20 GiB", Rule: "`20`, `\"20GiB\"`; 4 GiB or more, and no less than the image"},
+}, Blocks: []Block{{Name: "image", Attributes: []Attribute{
+	{Name: "url", Kind: String, Default: Required, Rule: "of a cloud image that ends in `.qcow2`, `.img` or `.raw`; without the block it is that of Debian 12 (`genericcloud`, amd64)"},
+	{Name: "sha256", Kind: String, Default: "what `SHA512SUMS` beside the image says", Rule: "64 hex digits; required over `http`"},
+}}}}
 
 var machinesDescription = Block{Name: "machines", Labels: []string{"LABEL"}, Attributes: []Attribute{
 	{Name: "count", Kind: Number, Default: "as many as `addresses` or `macs`", Rule: "0 to 10000; required where nothing else says how many"},

@@ -20,7 +20,7 @@ func (r *reader) leaveOutOf(raw reflect.Value) {
 			if a := field.Interface().(*hcl.Attribute); a != nil && !varies(a) && r.isNull(a) {
 				field.SetZero()
 			}
-		case reflect.TypeFor[*rawSSH](), reflect.TypeFor[*rawServices](), reflect.TypeFor[*rawDNS]():
+		case reflect.TypeFor[*rawSSH](), reflect.TypeFor[*rawServices](), reflect.TypeFor[*rawDNS](), reflect.TypeFor[*rawServicesVM](), reflect.TypeFor[*rawCloudImage]():
 			if !field.IsNil() {
 				r.leaveOutOf(field.Elem())
 			}

@@ -69,10 +69,14 @@ cluster "mycluster" {
 // that the spec itself does are.
 func TestOverrideOfTheServicesMode(t *testing.T) {
 	hosts := strings.Replace(valid, `services { address = "192.0.2.210" }`, "services {\n  address = \"192.0.2.210\"\n  mode = \"ssh\"\n  ssh { host = \"a\" }\n}", 1)
+	machine := strings.NewReplacer(`"ssh"`, `"vm"`, `ssh { host = "a" }`, "vm { cpus = 4 }").Replace(hosts)
 	for _, tt := range []struct {
 		name, spec, override string
 		warned               bool
 	}{
+		{"of a machine, by the override", machine, "cluster \"mycluster\" {\n  services {\n    mode = \"local\"\n  }\n}", false},
+		{"of a machine, by the spec", strings.Replace(machine, `"vm"`, `"local"`, 1), "", true},
+		{"of a machine, by default", strings.Replace(machine, `mode = "vm"`, "", 1), "", true},
 		{"by the override", hosts, "cluster \"mycluster\" {\n  services {\n    mode = \"local\"\n  }\n}", false},
 		{"by the spec", strings.Replace(hosts, `"ssh"`, `"local"`, 1), "", true},
 		{"by default", strings.Replace(hosts, `mode = "ssh"`, "", 1), "", true},

@@ -219,8 +219,12 @@ var problems = []struct {
 	{"services on the gateway", []edit{{`192.0.2.210`, `192.0.2.1`}}, []string{
 		`12,24-35: Invalid services address: 192.0.2.1 is the gateway. Write a free address in 192.0.2.0/24.`,
 	}},
-	{"services mode", []edit{{`{ address = "192.0.2.210" }`, "{\n    address = \"192.0.2.210\"\n    mode    = \"vm\"\n  }"}}, []string{
-		`14,15-19: Invalid mode: "vm" is not one of local, ssh, external. Choose from: local, ssh, external.`,
+	{"services mode", []edit{{`{ address = "192.0.2.210" }`, "{\n    address = \"192.0.2.210\"\n    mode    = \"lxc\"\n  }"}}, []string{
+		`14,15-20: Invalid mode: "lxc" is not one of local, ssh, vm, external. Choose from: local, ssh, vm, external.`,
+	}},
+	{"services machine beside a host", []edit{{`{ address = "192.0.2.210" }`, "{\n    address = \"192.0.2.210\"\n    mode    = \"vm\"\n    ssh { host = \"a\" }\n    vm { disk = 1 }\n  }"}}, []string{
+		`15,5-8: Which host?: Services of mode "vm" run on a machine that slipway makes, and on no other. Remove this block, or write mode = "ssh".`,
+		`16,17-18: Not enough disk: A services machine needs at least 4 GiB, and this is 1. Write disk = "20GiB".`,
 	}},
 	{"private key for a public one", []edit{{`services {`, "ssh { authorized_keys = [\"-----BEGIN OPENSSH PRIVATE KEY-----\"] }\n  services {"}}, []string{
 		`12,28-65: Invalid SSH key: Entry 1 is not one line of an authorized_keys file. Write a public key, such as "ssh-ed25519 AAAA... me@lab".`,

@@ -119,6 +119,7 @@ func TestDescriptionIsWhatIsRead(t *testing.T) {
 		"variable": rawVariable{}, "variable.validation": rawValidation{}, "secret": rawSecret{}, "network": rawNetwork{},
 		"cluster": rawCluster{}, "cluster.services": rawServices{}, "cluster.services.dns": rawDNS{}, "cluster.machines": rawMachines{},
 		"cluster.check": rawCheck{}, "cluster.ssh": rawSSH{}, "cluster.services.ssh": rawServicesHost{}, "cluster.services.load_balancer": rawBalancer{},
+		"cluster.services.vm": rawServicesVM{}, "cluster.services.vm.image": rawCloudImage{},
 	} {
 		schema, _ := gohcl.ImpliedBodySchema(raw)
 		read[name] = shapeOf(schema)

@@ -16,10 +16,11 @@ type ServicesMode string
 const (
 	ServicesLocal    ServicesMode = "local"    // on the host of `slipway up`
 	ServicesSSH      ServicesMode = "ssh"      // on hosts that slipway logs in to
+	ServicesVM       ServicesMode = "vm"       // on a machine that slipway makes
 	ServicesExternal ServicesMode = "external" // they are the user's own
 )
 
-var servicesModes = []string{string(ServicesLocal), string(ServicesSSH), string(ServicesExternal)}
+var servicesModes = []string{string(ServicesLocal), string(ServicesSSH), string(ServicesVM), string(ServicesExternal)}
 
 // BalancerMode says which load balancer serves.
 type BalancerMode string
@@ -39,7 +40,8 @@ type Services struct {
 	Address  netip.Addr
 	Range    hcl.Range // of the address
 	Mode     ServicesMode
-	Hosts    []ServicesHost // of ServicesSSH
+	Hosts    []ServicesHost   // of ServicesSSH
+	Machine  *ServicesMachine // of ServicesVM
 	DNS      DNS
 	Balancer Balancer
 }
@@ -98,6 +100,7 @@ type rawServices struct {
 	DNS      *rawDNS           `hcl:"dns,block"`
 	Balancer *rawBalancer      `hcl:"load_balancer,block"`
 	SSH      []rawServicesHost `hcl:"ssh,block"`
+	VM       *rawServicesVM    `hcl:"vm,block"`
 	Range    hcl.Range         `hcl:",def_range"`
 }
 
@@ -132,6 +135,7 @@ func (l *loader) services(c *cluster) {
 		s.Address, _ = l.address(raw.Address, `"192.0.2.210"`)
 	}
 	l.servicesHosts(c, raw)
+	l.servicesMachine(c, raw)
 	l.externalServices(c, raw)
 }
 
@@ -163,10 +167,7 @@ func (l *loader) servicesHosts(c *cluster, raw *rawServices) {
 	s := &c.Services
 	if s.Mode != ServicesSSH {
 		for _, h := range raw.SSH {
-			if raw.Mode != nil && raw.Mode.Range.Filename != h.Range.Filename {
-				continue // an override says otherwise for once
-			}
-			l.warnf(h.Range, "Unused block", "The mode of the services is %q: nothing is done on this host. Write mode = \"ssh\", or remove the block.", s.Mode)
+			l.unusedHost(s.Mode, raw.Mode, h.Range)
 		}
 		return
 	}
@@ -181,6 +182,18 @@ func (l *loader) servicesHosts(c *cluster, raw *rawServices) {
 			}
 		}
 		s.Hosts = append(s.Hosts, h)
+	}
+}
+
+// unusedHost tells of an ssh block that the mode makes no use of, unless the
+// mode is an override's, which says otherwise for once.
+func (l *loader) unusedHost(mode ServicesMode, written *hcl.Attribute, at hcl.Range) {
+	switch {
+	case written != nil && written.Range.Filename != at.Filename:
+	case mode == ServicesVM:
+		l.errorf(at, "Which host?", "Services of mode \"vm\" run on a machine that slipway makes, and on no other. Remove this block, or write mode = \"ssh\".")
+	default:
+		l.warnf(at, "Unused block", "The mode of the services is %q: nothing is done on this host. Write mode = \"ssh\", or remove the block.", mode)
 	}
 }
 

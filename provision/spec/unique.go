@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 
@@ -35,6 +36,9 @@ func (u *uniqueness) cluster(c *cluster) {
 	for _, addr := range servicesAddresses(c.Services) {
 		u.address(addr, use{"services of cluster " + c.Name, c.Services.Range})
 	}
+	if m := c.Services.Machine; m != nil {
+		u.mac(m.MAC, use{"the services machine of cluster " + c.Name, m.Range})
+	}
 	names := map[string]hcl.Range{}
 	for n := range c.each {
 		if !u.name(n, names) {
@@ -44,7 +48,7 @@ func (u *uniqueness) cluster(c *cluster) {
 			u.node(n)
 		}
 		if n.MAC != nil {
-			u.mac(n)
+			u.mac(n.MAC, use{fmt.Sprintf("node %q", n.Name), n.macAt})
 		}
 	}
 }
@@ -84,12 +88,11 @@ func (u *uniqueness) address(addr netip.Addr, by use) {
 	u.l.errorf(by.at, "Duplicate address", "%s is to be the address of %s, and is that of %s already, at %s. Write another one.", addr, by.who, before.who, before.at)
 }
 
-func (u *uniqueness) mac(n *node) {
-	by := use{fmt.Sprintf("node %q", n.Name), n.macAt}
-	before, used := u.macs[n.MAC.String()]
+func (u *uniqueness) mac(mac net.HardwareAddr, by use) {
+	before, used := u.macs[mac.String()]
 	if !used {
-		u.macs[n.MAC.String()] = by
+		u.macs[mac.String()] = by
 		return
 	}
-	u.l.errorf(by.at, "Duplicate MAC address", "%s is to be the MAC address of %s, and is that of %s already, at %s. Write another one.", n.MAC, by.who, before.who, before.at)
+	u.l.errorf(by.at, "Duplicate MAC address", "%s is to be the MAC address of %s, and is that of %s already, at %s. Write another one.", mac, by.who, before.who, before.at)
 }

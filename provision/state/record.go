@@ -14,7 +14,7 @@ type Kind string
 // The kinds of records. A step's are written in this order.
 const (
 	Created Kind = "created" // Cluster, ID: the cluster's random id, before all else
-	Chose   Kind = "chose"   // Machine, Ref, Image or Serve: an identity, before its creation
+	Chose   Kind = "chose"   // Machine, Ref, Image, Cloud or Serve: an identity, before its creation
 	Intent  Kind = "intent"  // Step is about to act on the world
 	Handle  Kind = "handle"  // Step's remote task has begun: Handle
 	Done    Kind = "done"    // Step has acted
@@ -40,16 +40,17 @@ type Record struct {
 	Machine *provider.Machine `json:"machine,omitempty"`
 	Ref     *installer.Ref    `json:"ref,omitempty"`
 	Image   *Image            `json:"image,omitempty"`
+	Cloud   *Image            `json:"cloud,omitempty"`
 	Serve   *Process          `json:"serve,omitempty"`
 	Serial  uint64            `json:"serial,omitempty"` // of the services document
 	Address netip.Addr        `json:"address,omitzero"`
 	Expires time.Time         `json:"expires,omitzero"` // zero: never
 }
 
-// An Image is the boot image of a cluster.
+// An Image is the boot image of a cluster, or its cloud image.
 type Image struct {
 	Name   string `json:"name"`
-	Ref    string `json:"ref"` // the provider's reference: local:iso/NAME
+	Ref    string `json:"ref"` // the provider's reference: local:iso/NAME, local:import/NAME
 	Size   int64  `json:"size"`
 	SHA256 string `json:"sha256"`
 }
@@ -74,6 +75,7 @@ type Document struct {
 	Steps    map[string]Step             `json:"steps"`             // by name
 	Ref      *installer.Ref              `json:"ref,omitempty"`
 	Image    *Image                      `json:"image,omitempty"`
+	Cloud    *Image                      `json:"cloud,omitempty"` // what the services machine begins with
 	Serve    *Process                    `json:"serve,omitempty"`
 	Serial   uint64                      `json:"serial"`
 	Ready    time.Time                   `json:"ready,omitzero"`
@@ -118,6 +120,9 @@ func (d Document) choose(r Record) Document {
 	}
 	if r.Image != nil {
 		d.Image = r.Image
+	}
+	if r.Cloud != nil {
+		d.Cloud = r.Cloud
 	}
 	if r.Serve != nil {
 		d.Serve = r.Serve

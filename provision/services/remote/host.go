@@ -30,6 +30,8 @@ type Target struct {
 	// KnownHosts files.
 	HostKey    string
 	KnownHosts []string
+	// Keys decides in their place about the host's key; nil: they do.
+	Keys sshx.HostKeys
 }
 
 // A Host is a services host that is logged in to, for one cluster.
@@ -78,6 +80,9 @@ func (t Target) resolve(ctx context.Context) (netip.AddrPort, error) {
 }
 
 func (t Target) keys(at netip.AddrPort) (sshx.HostKeys, error) {
+	if t.Keys != nil {
+		return t.Keys, nil
+	}
 	if t.HostKey != "" {
 		return sshx.Pinned(t.HostKey)
 	}
@@ -128,6 +133,23 @@ func (h *Host) Apply(ctx context.Context, program string, d services.Document, n
 	}
 	_, err = h.root(ctx, document, command)
 	return err
+}
+
+// settled ends when nobody else installs packages: cloud-init and apt's timers
+// do when a machine has just been made.
+const settled = `sh -c '
+command -v cloud-init >/dev/null && cloud-init status --wait >/dev/null 2>&1
+for unit in apt-daily apt-daily-upgrade; do
+	while [ "$(systemctl is-active $unit.service 2>/dev/null)" = activating ]; do sleep 2; done
+done
+true'`
+
+// Settle waits until a machine that has just been made is done with itself.
+func (h *Host) Settle(ctx context.Context) error {
+	if _, err := h.client.Run(ctx, settled); err != nil {
+		return fmt.Errorf("services host %s: wait for cloud-init: %w", h.name, err)
+	}
+	return nil
 }
 
 // Status asks the services on the host how they are.

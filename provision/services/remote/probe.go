@@ -7,7 +7,9 @@ import (
 	"debug/elf"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 
@@ -26,12 +28,9 @@ var machines = map[elf.Machine]string{elf.EM_X86_64: "x86_64", elf.EM_AARCH64: "
 // fits reports an error unless the host can run the program: it is Linux's, of
 // the host's architecture, and needs no libraries of another host.
 func (h *Host) fits(ctx context.Context, program []byte) error {
-	file, err := elf.NewFile(bytes.NewReader(program))
+	file, err := travels(bytes.NewReader(program))
 	if err != nil {
-		return hint.With(fmt.Errorf("this slipway is no program for Linux: %w", err), "run it on Linux to set up a services host")
-	}
-	if libraries, _ := file.ImportedLibraries(); len(libraries) > 0 {
-		return hint.With(fmt.Errorf("this slipway needs libraries of this host: %s", strings.Join(libraries, ", ")), "build it with CGO_ENABLED=0 (make build does)")
+		return err
 	}
 	arch, err := h.client.Run(ctx, "uname -m")
 	if err != nil {
@@ -41,6 +40,30 @@ func (h *Host) fits(ctx context.Context, program []byte) error {
 		return fmt.Errorf("services host %s is %s, this slipway is for %s", h.name, got, machines[file.Machine])
 	}
 	return nil
+}
+
+// travels reports an error unless the program can run on another host.
+func travels(program io.ReaderAt) (*elf.File, error) {
+	file, err := elf.NewFile(program)
+	if err != nil {
+		return nil, hint.With(fmt.Errorf("this slipway is no program for Linux: %w", err), "run it on Linux to set up a services host")
+	}
+	if libraries, _ := file.ImportedLibraries(); len(libraries) > 0 {
+		return nil, hint.With(fmt.Errorf("this slipway needs libraries of this host: %s", strings.Join(libraries, ", ")), "build it with CGO_ENABLED=0 (make build does)")
+	}
+	return file, nil
+}
+
+// CheckProgram reports what keeps the program at path from running on a host
+// that there is not yet.
+func CheckProgram(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = travels(f)
+	return err
 }
 
 // look prints what Check wants to know, a line each.

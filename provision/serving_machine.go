@@ -1,0 +1,177 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/slipway-project/slipway/internal/hint"
+	"github.com/slipway-project/slipway/internal/sshx"
+	"github.com/slipway-project/slipway/provision/event"
+	"github.com/slipway-project/slipway/provision/phase"
+	"github.com/slipway-project/slipway/provision/provider"
+	"github.com/slipway-project/slipway/provision/services"
+	"github.com/slipway-project/slipway/provision/services/remote"
+	"github.com/slipway-project/slipway/provision/spec"
+)
+
+const (
+	servicesHost  = spec.ServicesName + " installed" // its entry among the host keys, as that of a node
+	machineStarts = 10 * time.Minute                 // until its sshd answers
+	machineAdmits = 2 * time.Minute                  // of those: until cloud-init has let our key in
+	loginEvery    = 3 * time.Second
+)
+
+// A servicesMachine is the one that the services run on, which slipway has
+// made itself: the cluster's own key opens it, and the host key that it shows
+// first is its own.
+type servicesMachine struct {
+	*Project
+	machine spec.ServicesMachine
+	run     *run // nil: nobody may be met for the first time
+}
+
+func (m *servicesMachine) String() string { return m.machine.Full }
+
+// check finds what keeps this program from running there. All else about a
+// machine that slipway makes is the provider's to check.
+func (m *servicesMachine) check(context.Context, services.Document) []provider.Problem {
+	err := remote.CheckProgram(m.Exe)
+	if err == nil {
+		return nil
+	}
+	return []provider.Problem{{What: err.Error(), Hint: hint.Of(err), Fatal: true, Err: err}}
+}
+
+// exists is asked of a machine that runs. One that does not answer serves
+// nothing, whatever is on its disk.
+func (m *servicesMachine) exists(ctx context.Context) (bool, error) {
+	h, err := m.dial(ctx)
+	if err != nil {
+		return false, nil
+	}
+	defer h.Close()
+	return h.Installed(ctx)
+}
+
+func (m *servicesMachine) status(ctx context.Context) (services.Status, error) {
+	h, err := m.dial(ctx)
+	if err != nil {
+		return services.Status{}, err
+	}
+	defer h.Close()
+	return h.Status(ctx)
+}
+
+func (m *servicesMachine) serve(ctx context.Context, d services.Document) error {
+	h, err := m.await(ctx)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	if err := h.Settle(ctx); err != nil {
+		return err
+	}
+	return h.Apply(ctx, m.Exe, d, false)
+}
+
+// stop leaves it to the end of the machine.
+func (m *servicesMachine) stop(context.Context) error { return nil }
+
+// await logs in as soon as the machine lets us.
+func (m *servicesMachine) await(ctx context.Context) (*remote.Host, error) {
+	began := time.Now()
+	for {
+		h, err := m.dial(ctx)
+		if err == nil || ctx.Err() != nil || !m.mayPass(err, time.Since(began)) {
+			return h, m.explain(err, time.Since(began))
+		}
+		m.run.stage("", fmt.Sprintf("waiting for %s to let us in", m), 0)
+		if stopped := m.Pace.Wait(ctx, loginEvery); stopped != nil {
+			return nil, fmt.Errorf("%w: %w", stopped, m.explain(err, time.Since(began)))
+		}
+	}
+}
+
+// mayPass reports whether a machine that was switched on that long ago may
+// let us in yet.
+func (m *servicesMachine) mayPass(err error, waited time.Duration) bool {
+	failure := new(sshx.Error)
+	if !errors.As(err, &failure) {
+		return false
+	}
+	if failure.Class == sshx.Auth {
+		return waited < m.Pace.Budget(machineAdmits)
+	}
+	return failure.Transient() && waited < m.Pace.Budget(machineStarts)
+}
+
+// explain says what stands between us and a machine of ours.
+func (m *servicesMachine) explain(err error, waited time.Duration) error {
+	failure := new(sshx.Error)
+	if !errors.As(err, &failure) {
+		return err
+	}
+	advice := failure.Class.Advice()
+	switch {
+	case failure.Class == sshx.HostKey:
+		advice = "another machine has its address, or somebody installed it anew; look at its console in the provider. To have it made anew, remove it there and run `slipway up`"
+	case failure.Class == sshx.Auth:
+		advice = "it knows another key than this state has: another state made it, or its image has no cloud-init. To have it made anew, remove it in the provider and run `slipway up`"
+	case failure.Transient():
+		err = fmt.Errorf("it has let nobody in for %s: %w", waited.Round(time.Second), err)
+		advice = "look at its console in the provider: does it boot, and has cloud-init given it its address? " + advice
+	}
+	return phase.Final(hint.With(err, advice))
+}
+
+// dial logs in with the cluster's key. Only a run meets a machine for the
+// first time: then the key that it shows is kept once it has let us in.
+func (m *servicesMachine) dial(ctx context.Context) (*remote.Host, error) {
+	signers, done, err := sshx.Identities(m.SSHKey(), "", "")
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	keys, kept, err := m.hostKeys()
+	if err != nil {
+		return nil, err
+	}
+	h, err := remote.Dial(ctx, remote.Target{Host: m.machine.Address.String(), Port: sshPort, User: m.machine.User, Signers: signers, Keys: keys}, m.cluster.FullName())
+	if err != nil {
+		return nil, err
+	}
+	if err := kept(); err != nil {
+		h.Close()
+		return nil, err
+	}
+	return h, nil
+}
+
+// hostKeys are the key that the machine is known by, or whatever it shows,
+// which kept then remembers.
+func (m *servicesMachine) hostKeys() (keys sshx.HostKeys, kept func() error, err error) {
+	book, first := (*sshx.Book)(nil), &shown{}
+	if m.run != nil {
+		book = m.run.hosts
+	}
+	if book == nil {
+		if book, err = sshx.OpenBook(m.file("host_keys.json")); err != nil {
+			return nil, nil, err
+		}
+	}
+	entry := book.Entry(servicesHost)
+	switch {
+	case entry.Algorithms() != nil:
+		return entry, func() error { return nil }, nil
+	case m.run == nil:
+		return nil, nil, fmt.Errorf("the host key of %s is not known: `slipway up` has not met it yet", m)
+	}
+	return first, func() error {
+		m.emit(event.Event{Kind: event.Note, Message: fmt.Sprintf("host key %s of %s is trusted on first use", ssh.FingerprintSHA256(first.key), m)})
+		return entry.Check(first.key)
+	}, nil
+}
