@@ -55,7 +55,7 @@ func run(say func(any)) error {
 		halt(unix.LINUX_REBOOT_CMD_POWER_OFF)
 	})
 	host := node.New(hw, wire)
-	if err := host.PowerOn(cdDevice); err != nil {
+	if err := host.PowerOn(tray()); err != nil {
 		return err
 	}
 	tell(ctx, host, wire, say)

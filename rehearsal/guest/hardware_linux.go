@@ -18,7 +18,18 @@ import (
 const (
 	diskDevice = "/dev/vda"
 	cdDevice   = "/dev/sr0"
+	// NetbootISO is where a boot loader without a CD puts the image, in the
+	// machine's initramfs.
+	NetbootISO = "/discovery.iso"
 )
+
+// tray is what the machine has in place of a CD, or its CD.
+func tray() string {
+	if _, err := os.Stat(NetbootISO); err == nil {
+		return NetbootISO
+	}
+	return cdDevice
+}
 
 // hardware is what the machine has, and where it has less, what it is meant to.
 func hardware(reset func()) (hw node.Hardware, w World, err error) {
@@ -29,10 +40,10 @@ func hardware(reset func()) (hw node.Hardware, w World, err error) {
 	if hw.NICs, err = interfaces(); err != nil {
 		return hw, w, err
 	}
-	if err := appear(cdDevice); err != nil {
+	medium := tray()
+	if err := appear(medium); err != nil {
 		return hw, w, err
 	}
-	medium := cdDevice
 	if hw.Disk, err = findDisk(); err != nil {
 		return hw, w, err
 	}
@@ -50,7 +61,7 @@ func findDisk() (*node.Disk, error) {
 	if _, err := os.Stat(diskDevice); errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
-	return openDisk(diskDevice, cdDevice)
+	return openDisk(diskDevice, tray())
 }
 
 // furnish adds what the machine is meant to have.
