@@ -48,6 +48,7 @@ test-nightly: tools-test build ## what takes longer
 	$(GO) test -race -shuffle=on -count=2 ./...
 	$(GO) test -tags rehearse -count=5 -timeout 80m ./cmd/slipway -run Rehearse -skip 'RehearseCrashPoints|SurvivesKill'
 	$(GO) test -tags nightly ./rehearsal/image -run ImageBoots
+	$(GO) test -tags nightly ./provision/provider/qemu -run OnAKernelThatFilters
 	$(GO) test -tags 'rehearse nightly' -timeout 20m ./cmd/slipway -run 'Rehearse(Machines|PrivateNetwork)(AsOrdinaryUser|ByUEFI|ByPXE|SurvivesKill)'
 	for seed in $(SEEDS); do CRASH_SEED=$$seed $(GO) test -tags rehearse -timeout 40m -v ./cmd/slipway -run 'RehearseCrashPoints|SurvivesKill' || exit; done
 	$(GO) test -tags 'servers nightly' -timeout 40m ./provision/services/remote -run ServicesMachine

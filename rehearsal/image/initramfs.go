@@ -13,8 +13,9 @@ import (
 // is the one to load them in.
 const ModulesDir = "/modules"
 
-// writeInitramfs writes the guest's root: the program as /init, and modules.
-func writeInitramfs(w io.Writer, program, kernelModules string) error {
+// writeInitramfs writes the guest's root: the program as /init, and the wanted
+// ones of the kernel's modules.
+func writeInitramfs(w io.Writer, program, kernelModules string, wanted []string) error {
 	zip, err := gzip.NewWriterLevel(w, gzip.BestSpeed)
 	if err != nil {
 		return err
@@ -27,7 +28,7 @@ func writeInitramfs(w io.Writer, program, kernelModules string) error {
 	if err := addFile(c, "init", program); err != nil {
 		return err
 	}
-	modules, err := moduleOrder(kernelModules)
+	modules, err := moduleOrder(kernelModules, wanted)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // A Base is what all images of one program have in common. It is built once.
@@ -41,20 +42,21 @@ const (
 )
 
 // Build makes the base of images with program as their first process, in dir,
-// from packages in cache. The program must be statically linked.
-func Build(ctx context.Context, program, cache, dir string) (Base, error) {
+// from packages in cache. The program must be statically linked. It finds the
+// kernel modules of a machine's devices in [ModulesDir], and those named.
+func Build(ctx context.Context, program, cache, dir string, modules ...string) (Base, error) {
 	s, err := fetch(ctx, cache)
 	if err != nil {
 		return Base{}, fmt.Errorf("boot image: %w", err)
 	}
 	b := Base{dir}
-	if err := b.layOut(ctx, program, s); err != nil {
+	if err := b.layOut(ctx, program, s, modules); err != nil {
 		return Base{}, fmt.Errorf("boot image: %w", err)
 	}
 	return b, nil
 }
 
-func (b Base) layOut(ctx context.Context, program string, s source) error {
+func (b Base) layOut(ctx context.Context, program string, s source, modules []string) error {
 	for to, from := range map[string]string{
 		Kernel:                  s.kernel,
 		mbr:                     filepath.Join(s.root, "usr/lib/ISOLINUX/isohdpfx.bin"),
@@ -78,7 +80,7 @@ func (b Base) layOut(ctx context.Context, program string, s source) error {
 		return err
 	}
 	defer initramfs.Close()
-	if err := writeInitramfs(initramfs, program, s.modules); err != nil {
+	if err := writeInitramfs(initramfs, program, s.modules, slices.Concat(wanted, modules)); err != nil {
 		return err
 	}
 	return initramfs.Close()

@@ -15,7 +15,7 @@ var wanted = []string{"virtio_pci", "virtio_rng", "virtio_net", "af_packet", "vi
 
 // moduleOrder lists the files of the wanted modules and of all they depend on,
 // each after what it needs. What the kernel has built in has no file.
-func moduleOrder(dir string) ([]string, error) {
+func moduleOrder(dir string, wanted []string) ([]string, error) {
 	files, err := moduleFiles(dir)
 	if err != nil {
 		return nil, err

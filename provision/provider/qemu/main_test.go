@@ -17,6 +17,9 @@ import (
 // TestMain is also what the provider under test starts: this very binary with
 // the arguments of `slipway qemu supervise` and `slipway qemu network`.
 func TestMain(m *testing.M) {
+	if os.Getpid() == 1 {
+		firstProcess(m)
+	}
 	if len(os.Args) == 7 && os.Args[1] == "qemu" {
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 		defer stop()
