@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/slipway-project/slipway/internal/hint"
 	"github.com/slipway-project/slipway/internal/qemu"
 )
 
@@ -126,6 +127,20 @@ func bootWith(t *testing.T, v qemu.VM, args []string) string {
 		t.Fatalf("%v: %s%s", err, out, said)
 	}
 	return string(said)
+}
+
+// Where there is no Debian, which alone has that kernel package, it is said.
+func TestOtherSystemsAreTold(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "apt-cache"), []byte("#!/bin/sh\necho 'E: No packages found' >&2\nexit 100\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir)
+	_, err := Build(t.Context(), "/bin/true", dir, filepath.Join(dir, "base"))
+	const want = "boot image: apt-cache depends linux-image-cloud-amd64: exit status 100: E: No packages found"
+	if err == nil || err.Error() != want || !strings.Contains(hint.Of(err), "Debian 12") {
+		t.Errorf("%v (%s)", err, hint.Of(err))
+	}
 }
 
 // An archive is read back entry by entry, as the kernel does.
