@@ -93,7 +93,7 @@ func (s *supervisor) handler() http.Handler {
 		}
 		_ = json.NewEncoder(w).Encode(published)
 	})
-	for path, do := range map[string]func(context.Context, order) error{"/on": s.on, "/off": s.off, "/media": s.media} {
+	for path, do := range map[string]func(context.Context, order) error{"/on": s.on, "/off": s.off, "/media": s.media, "/forget": s.forget} {
 		mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
 			var o order
 			err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(&o)

@@ -164,13 +164,19 @@ func sameNIC(a, b provider.NIC) bool {
 	return a.MAC.String() == b.MAC.String() && a.Bridge == b.Bridge && a.VLAN == b.VLAN && a.MTU == b.MTU
 }
 
-// Repair sets tags and tray, and of a machine that is off vCPUs and memory.
+// Repair sets tags and tray, and of a machine that is off vCPUs and memory. What
+// happened to one that is on is not said again.
 func (p *Provider) Repair(ctx context.Context, m provider.Machine) (left []string, err error) {
 	now, err := p.observe(ctx, m)
 	if err == nil && m.Media != "" {
 		err = p.Insert(ctx, m, m.Media)
 	} else if err == nil {
 		err = p.Eject(ctx, m)
+	}
+	if err == nil && now.Power == provider.PowerOn {
+		if err = p.order(ctx, m, "/forget", order{}); absent(err) {
+			err = nil // its supervisor has just ended, and it with that
+		}
 	}
 	var got provider.Machine
 	if err == nil {

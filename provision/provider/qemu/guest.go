@@ -157,6 +157,15 @@ func unlessEnded(ctx context.Context, r *qemu.Running, err error) error {
 	}
 }
 
+// forget drops what happened to a machine: somebody has been told.
+func (s *supervisor) forget(_ context.Context, o order) error {
+	g, err := s.find(o.ID)
+	if err == nil {
+		g.say("")
+	}
+	return err
+}
+
 // live runs a machine until it is switched off, by whomever.
 func (s *supervisor) live(ctx context.Context, g *guest, o order, started chan<- error) {
 	for cycled := false; ; {

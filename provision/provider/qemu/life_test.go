@@ -206,6 +206,9 @@ func TestWhatHangsIsPowerCycledOnce(t *testing.T) {
 	if !strings.HasPrefix(after.Note, "it hung at ") || !strings.HasSuffix(after.Note, " and was power-cycled") {
 		t.Errorf("note %q", after.Note)
 	}
+	if left, err := p.Repair(within(t), m); err != nil || left != nil || onlyFound(t, p).Adrift != nil {
+		t.Errorf("repaired: %v, %q is left, and it is said again: %q", err, left, onlyFound(t, p).Adrift)
+	}
 	stop(t, after)
 	until(t, "it is off", func() bool { return !guestOf(t, p, m).On })
 	if got := onlyFound(t, p).Adrift; len(got) != 1 || !strings.HasPrefix(got[0], "it hung again at ") {
