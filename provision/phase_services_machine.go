@@ -2,7 +2,6 @@ package provision
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"path/filepath"
@@ -67,13 +66,17 @@ func (r *run) servicesThere() (there, whole bool) {
 // cloudStored reports whether the image is where the machine can be made of
 // it, or needed no more.
 func (r *run) cloudStored(ctx context.Context) (bool, error) {
-	cloud := r.journal.Document().Cloud
-	known := cloud != nil && cloud.Ref != ""
-	if there, whole := r.servicesThere(); whole || there && known || !known {
-		return whole || there && known, nil
+	doc := r.journal.Document()
+	known := doc.Cloud != nil && doc.Cloud.Ref != ""
+	there, whole := r.servicesThere()
+	switch {
+	case whole || there && known:
+		return true, nil
+	case !known || doc.Cloud.Place != doc.Machines[spec.ServicesName].Place:
+		return false, nil
 	}
 	refs, err := r.cloudImager().Disks(ctx, r.mark())
-	return slices.Contains(refs, cloud.Ref), err
+	return slices.Contains(refs, doc.Cloud.Ref), err
 }
 
 // storeCloudImage fetches the image, unless another cluster had it before, and
@@ -85,12 +88,11 @@ func (r *run) storeCloudImage(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	chosen := state.Image{Name: img.Name, Size: img.Size, SHA256: img.SHA256}
+	chosen := state.Image{Name: img.Name, Size: img.Size, SHA256: img.SHA256, Place: r.journal.Document().Machines[spec.ServicesName].Place}
 	if err := r.journal.Append(state.Record{Kind: state.Chose, Cloud: &chosen}); err != nil {
 		return err
 	}
-	place := r.journal.Document().Machines[spec.ServicesName].Place
-	chosen.Ref, err = r.cloudImager().PutDisk(ctx, img, []string{place}, func(sent int64) {
+	chosen.Ref, err = r.cloudImager().PutDisk(ctx, img, []string{chosen.Place}, func(sent int64) {
 		r.transfer(ctx, "uploading cloud image", sent, img.Size)
 	})
 	if err != nil {
@@ -133,10 +135,12 @@ func (r *run) makeServicesMachine(ctx context.Context) error {
 func (r *run) ensureServicesMachine(ctx context.Context, m provider.Machine) (provider.Machine, error) {
 	want := r.wantMachine(r.cluster.Services.Machine.Node, r.mark())
 	want.ID, want.Place = m.ID, m.Place
-	if ok, err := r.cloudStored(ctx); err != nil || !ok {
-		if err := errors.Join(err, r.storeCloudImage(ctx)); err != nil {
-			return m, err
-		}
+	stored, err := r.cloudStored(ctx)
+	if err == nil && !stored {
+		err = r.storeCloudImage(ctx)
+	}
+	if err != nil {
+		return m, err
 	}
 	return r.cloudImager().EnsureCloud(ctx, want, r.cloudConfig())
 }

@@ -1,7 +1,6 @@
 package provision
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -29,58 +28,6 @@ import (
 	"github.com/slipway-project/slipway/provision/state"
 )
 
-// clouds is a script that makes machines of cloud images, and notes what it
-// was asked for.
-type clouds struct {
-	*script
-	disks map[string]bool // stored images
-	last  provider.CloudConfig
-	asked []string
-}
-
-func (c *clouds) PutDisk(_ context.Context, img provider.Image, places []string, _ func(int64)) (string, error) {
-	ref := "local:import/" + img.Name
-	c.asked = append(c.asked, fmt.Sprintf("put at %v", places))
-	c.disks[ref] = true
-	return ref, nil
-}
-
-func (c *clouds) Disks(context.Context, provider.Mark) ([]string, error) {
-	return slices.Sorted(maps.Keys(c.disks)), nil
-}
-
-func (c *clouds) Drop(_ context.Context, ref string) error {
-	c.asked = append(c.asked, "drop")
-	delete(c.disks, ref)
-	return nil
-}
-
-func (c *clouds) EnsureCloud(_ context.Context, m provider.Machine, config provider.CloudConfig) (provider.Machine, error) {
-	c.last = config
-	now, there := c.machines[m.Node]
-	switch {
-	case !there && !c.disks[config.Image]:
-		return m, fmt.Errorf("there is no image %q", config.Image)
-	case !there:
-		now = m
-		now.Power = provider.PowerOff
-		c.asked = append(c.asked, "make")
-	case now.Disk < m.Disk:
-		c.asked = append(c.asked, "grow")
-	}
-	now.Disk = max(now.Disk, m.Disk)
-	c.machines[m.Node] = now
-	return now, nil
-}
-
-func (c *clouds) PowerOn(_ context.Context, m provider.Machine) error {
-	c.asked = append(c.asked, "on")
-	now := c.machines[m.Node]
-	now.Power = provider.PowerOn
-	c.machines[m.Node] = now
-	return nil
-}
-
 const cloudImage = "QFI\xfb and what else is in an image"
 
 // simulateServices is a cluster with a services machine, whose image is in the
@@ -94,6 +41,7 @@ func simulateServices(t *testing.T) (*simulated, *clouds) {
 	must(t, os.WriteFile(filepath.Join(cache, "slipway", "images", "sha256-"+digest), []byte(cloudImage), 0o600))
 	s := simulate(t.TempDir(), "mycluster", 1, 1)
 	lan := spec.Network{Label: "lan", CIDR: netip.MustParsePrefix("192.0.2.0/24"), Gateway: netip.MustParseAddr("192.0.2.1"), Upstream: []netip.Addr{netip.MustParseAddr("192.0.2.53")}}
+	s.cluster.Network, s.cluster.Nodes[0].Network = lan, lan
 	s.cluster.Services = spec.Services{Mode: spec.ServicesVM, Address: netip.MustParseAddr("192.0.2.210"), Machine: &spec.ServicesMachine{
 		Node: spec.Node{Name: "services", Full: "services.mycluster.lab.test", Role: spec.ServicesRole, CPUs: 2, Memory: 2048, Disk: 20, Network: lan,
 			Address: netip.MustParseAddr("192.0.2.210"), MAC: net.HardwareAddr{2, 0, 0, 0, 0, 99}, UUID: uuid.UUID{99}},
@@ -152,8 +100,17 @@ func TestServicesMachineIsMadeOnce(t *testing.T) {
 		{"after it was", func(s *simulated, c *clouds) {
 			delete(c.machines, "services")
 			c.disks[ref] = true
-			s.journal.Append(state.Record{Kind: state.Chose, Cloud: &state.Image{Name: "x", Ref: ref}})
+			s.journal.Append(state.Record{Kind: state.Chose, Cloud: &state.Image{Name: "x", Ref: ref, Place: "pve"}})
 		}, []string{"make", "drop", "on"}, ""},
+		{"after its machine had got another place", func(s *simulated, c *clouds) {
+			delete(c.machines, "services")
+			c.disks[ref] = true
+			s.journal.Append(state.Record{Kind: state.Chose, Cloud: &state.Image{Name: "x", Ref: ref, Place: "pve7"}})
+		}, []string{"put at [pve]", "make", "drop", "drop", "on"}, ""},
+		{"its id was taken, and there is room elsewhere", func(_ *simulated, c *clouds) {
+			delete(c.machines, "services")
+			c.taken = true
+		}, []string{"put at [pve]", "put at [pve2]", "make", "drop", "on"}, ""},
 		{"before its disk had grown", func(s *simulated, c *clouds) {
 			c.machines["services"], c.disks[ref] = machine(s, 3, provider.PowerOff), true
 			s.journal.Append(state.Record{Kind: state.Handle, Step: "machine services", Handle: "UPID"})
@@ -337,4 +294,48 @@ func TestServicesMachineThatLetsNobodyIn(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Its image is looked for before anything is made, as long as it is wanted.
+func TestServicesMachineIsCheckedBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, c := simulateServices(t)
+		mark := provider.Mark{Cluster: s.cluster.FullName()}
+		want := s.wantProvider(mark)
+		if problems := s.checkCloudImage(t.Context(), &want); problems != nil || !want.Cloud || want.CloudBytes != int64(len(cloudImage)) ||
+			want.Machines[0].Name != "services.mycluster.lab.test" || fmt.Sprint(want.Addresses[want.Machines[0].Name]) != "[192.0.2.210]" {
+			t.Errorf("problems %v, it wants %+v", problems, want)
+		}
+		s.cluster.Services.Machine.Image.SHA256 = "abcd"
+		if problems := s.checkCloudImage(t.Context(), &want); len(problems) != 1 || !problems[0].Fatal || problems[0].What != `cloud image: "abcd" is not a SHA-256 digest` {
+			t.Errorf("of an image that is none: %+v", problems)
+		}
+		c.machines["services"] = provider.Machine{Node: "services"}
+		want = s.wantProvider(mark)
+		if problems := s.checkCloudImage(t.Context(), &want); problems != nil || want.Cloud {
+			t.Errorf("of a machine that is there: %+v", problems)
+		}
+		s.Exe = "/etc/passwd"
+		if problems := s.checkServices(t.Context()); len(problems) != 1 || !problems[0].Fatal || !strings.HasPrefix(problems[0].What, "this slipway is no program for Linux") {
+			t.Errorf("of a program that runs nowhere else: %+v", problems)
+		}
+	})
+}
+
+// A machine that has served keeps its address.
+func TestServicesMachineDoesNotMove(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := simulateServices(t)
+		s.makeServices(t)
+		_, err := s.writeServices()
+		must(t, err)
+		must(t, s.refuseMove())
+		s.cluster.Services.Machine.Address = netip.MustParseAddr("192.0.2.211")
+		must(t, s.refuseMove()) // nobody has ever been there
+		must(t, s.hosts.Entry(servicesHost).Check(s.signer.PublicKey()))
+		err = s.refuseMove()
+		if err == nil || !strings.Contains(err.Error(), "machine services.mycluster.lab.test has the address 192.0.2.210, and the spec says 192.0.2.211") {
+			t.Errorf("error %v", err)
+		}
+	})
 }

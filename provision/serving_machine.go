@@ -175,3 +175,27 @@ func (m *servicesMachine) hostKeys() (keys sshx.HostKeys, kept func() error, err
 		return entry.Check(first.key)
 	}, nil
 }
+
+// refuseMove says that the services have got another address than their
+// machine was made with: cloud-init would take the guest for a new one.
+func (r *run) refuseMove() error {
+	m := r.cluster.Services.Machine
+	_, there := r.machine(spec.ServicesName)
+	if m == nil || !there {
+		return nil
+	}
+	book, err := sshx.OpenBook(r.file("host_keys.json"))
+	if err != nil {
+		return err
+	}
+	served, err := services.Read(r.document())
+	ports := served.Ports()
+	if err != nil || len(ports) == 0 || book.Entry(servicesHost).Algorithms() == nil { // it has served nothing yet
+		return nil
+	}
+	if now := ports[0].Addr.Addr(); now != m.Address {
+		return &PreflightError{[]provider.Problem{{Fatal: true, What: fmt.Sprintf("machine %s has the address %s, and the spec says %s", m.Full, now, m.Address),
+			Hint: "a machine keeps the address that it was made with: write that one, or remove the machine in the provider, and `slipway up` makes another"}}}
+	}
+	return nil
+}

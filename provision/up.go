@@ -78,6 +78,9 @@ func (r *run) prepare(ctx context.Context, confirm func(plan.Plan) error) error 
 	if err := r.refuseReplacement(); err != nil {
 		return err
 	}
+	if err := r.refuseMove(); err != nil {
+		return err
+	}
 	observed, err := r.observe(ctx, r.journal.Document(), r.found)
 	if err != nil {
 		return err

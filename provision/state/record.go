@@ -53,6 +53,7 @@ type Image struct {
 	Ref    string `json:"ref"` // the provider's reference: local:iso/NAME, local:import/NAME
 	Size   int64  `json:"size"`
 	SHA256 string `json:"sha256"`
+	Place  string `json:"place,omitempty"` // of a cloud image: where its machine was to be
 }
 
 // A Process is a detached process: its id and the clock ticks since boot at
