@@ -287,3 +287,26 @@ func session(channel ssh.Channel, requests <-chan *ssh.Request) {
 		channel.Close()
 	}
 }
+
+// What is forgotten is forgotten in the file too, and nothing else is.
+func TestForget(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "host_keys.json")
+	book, err := OpenBook(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"services installed", "control-0 installed"} {
+		if err := book.put(name, newSigner(t).PublicKey()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if err := book.Forget("services installed"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again, err := OpenBook(path)
+	if err != nil || again.get("services installed") != nil || again.get("control-0 installed") == nil {
+		t.Errorf("the book has %v, %v", again.keys, err)
+	}
+}
