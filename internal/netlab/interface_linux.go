@@ -47,10 +47,6 @@ func (i *Interface) Configure(addrs []netip.Prefix, gateway netip.Addr, mtu int)
 	return wrap("configure interface", errors.Join(err, i.configure(i.link, addrs, gateway)))
 }
 
-// Add gives the interface an address besides the others. A link-local one
-// outlasts Configure.
-func (i *Interface) Add(addr netip.Prefix) error { return i.address(i.link, []netip.Prefix{addr}) }
-
 // Broadcast is [Port.Broadcast].
 func (i *Interface) Broadcast(port int) (net.PacketConn, error) { return i.broadcast(i.link, port) }
 

@@ -18,7 +18,7 @@ func TestOwnInterface(t *testing.T) {
 	must(t, err)
 	t.Cleanup(func() { must(t, i.Close()) })
 	local, other := netip.MustParsePrefix("169.254.1.2/24"), netip.MustParsePrefix("192.0.2.77/24")
-	must(t, i.Add(local))
+	must(t, i.address(i.link, []netip.Prefix{local}))
 	must(t, i.Configure([]netip.Prefix{other}, netip.MustParseAddr("192.0.2.1"), 1400))
 	addrs, err := i.net.AddrList(i.link, netlink.FAMILY_V4)
 	must(t, err)
