@@ -33,6 +33,9 @@ func (w *World) Inject(text string) error {
 	if err != nil {
 		return err
 	}
+	if len(w.datacentres) == 0 {
+		return fmt.Errorf("fault %q: there is no simulated hypervisor in which it could go wrong", text)
+	}
 	struck := false
 	for _, d := range w.datacentres {
 		if f.Node != "" && !slices.Contains(d.Nodes, f.Node) {

@@ -150,6 +150,13 @@ func TestNodesAnswerAtTheirOwnAddresses(t *testing.T) {
 	}
 }
 
+func TestFaultsNeedAHypervisor(t *testing.T) {
+	err := new(World).Inject("lost-reply")
+	if err == nil || err.Error() != `fault "lost-reply": there is no simulated hypervisor in which it could go wrong` {
+		t.Error(err)
+	}
+}
+
 func TestFaultsAreInjectedAndCounted(t *testing.T) {
 	if !inside(t) {
 		return
