@@ -74,7 +74,6 @@ func (a *adapted) read() error {
 	}
 	var c Config
 	var f *Frontend
-	backend := map[string]int{}
 	for line := range strings.Lines(string(text)) {
 		w := append(strings.Fields(line), "", "", "", "", "")
 		switch w[0] {
@@ -82,16 +81,10 @@ func (a *adapted) read() error {
 			if w[1] == "socket" {
 				a.socket = w[2]
 			}
-		case "frontend":
-			f = nil
-			if w[1] != "slipway_health" {
-				backend[w[1]] = len(c.Frontends)
-				c.Frontends = append(c.Frontends, Frontend{Name: w[1]})
-				f = &c.Frontends[len(c.Frontends)-1]
-			}
-		case "backend":
-			f = &c.Frontends[backend[w[1]]]
-		case "global", "defaults":
+		case "listen":
+			c.Frontends = append(c.Frontends, Frontend{Name: w[1]})
+			f = &c.Frontends[len(c.Frontends)-1]
+		case "global", "defaults", "frontend":
 			f = nil
 		}
 		if f != nil {

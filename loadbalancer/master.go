@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -164,25 +165,29 @@ func (p *Proxy) confirmed(ctx context.Context, c Config, before procs) error {
 	if !p.master.running() {
 		return fmt.Errorf("%w: it ended", errFinal)
 	}
-	if err := p.renewed(ctx, before); err != nil {
+	now, err := p.procs(ctx)
+	if err == nil {
+		err = now.renewed(before)
+	}
+	if err != nil {
 		return err
 	}
 	if err := accepting(ctx, c); err != nil {
 		return err
 	}
-	states, err := ask(ctx, p.path("haproxy.sock"), "show servers state")
+	answer, err := ask(ctx, p.path("haproxy.sock"), "show info;show servers state")
 	if err != nil {
 		return err
 	}
-	return complete(states, c)
+	if !strings.Contains(answer, fmt.Sprintf("\nPid: %d\n", now.worker)) { // the new one is not ready
+		return errors.New("haproxy's old worker still answers")
+	}
+	return complete(answer, c)
 }
 
 // renewed says whether the current worker is another than before.
-func (p *Proxy) renewed(ctx context.Context, before procs) error {
-	now, err := p.procs(ctx)
+func (now procs) renewed(before procs) error {
 	switch {
-	case err != nil:
-		return err
 	case now.reloads > before.reloads && now.failed > 0:
 		return fmt.Errorf("%w: its reload failed", errFinal)
 	case now.worker == before.worker:

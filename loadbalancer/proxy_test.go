@@ -174,7 +174,7 @@ func TestStartOnBusyPortSaysSo(t *testing.T) {
 	defer busy.Close()
 	c := Config{Frontends: []Frontend{{Name: "api", Bind: netip.MustParseAddrPort(busy.Addr().String()), Check: CheckAPI, Members: members("control", "192.0.2.201", 1, 6443)}}}
 	_, err = Start(t.Context(), Options{Binary: binary, RunDir: t.TempDir()}, c)
-	if err == nil || !strings.Contains(err.Error(), "frontend api") {
+	if err == nil || !strings.Contains(err.Error(), "for proxy api: ") || !strings.Contains(err.Error(), "cannot bind socket (Address already in use)") {
 		t.Errorf("got %v, want haproxy's words about the port", err)
 	}
 }

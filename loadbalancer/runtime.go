@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/netip"
 	"slices"
@@ -162,10 +163,27 @@ func parseProcs(answer string) (procs, error) {
 	}
 	var p procs
 	fmt.Sscanf(strings.TrimSpace(master), "%d [failed: %d]", &p.reloads, &p.failed)
-	if n, _ := fmt.Sscanf(workers, "%d worker", &p.worker); n == 0 || p.worker < 1 {
+	current, old, _ := strings.Cut(workers, "# old workers\n")
+	if p.worker = youngest(current); p.worker == 0 {
+		// A worker that could not start is gone, and the one before goes on (HAProxy 3.1).
+		p.worker, p.failed = youngest(old), max(p.failed, 1)
+	}
+	if p.worker == 0 {
 		return p, errors.New("haproxy has no worker")
 	}
 	return p, nil
+}
+
+// youngest is the worker that has seen the fewest reloads, or 0.
+func youngest(lines string) (worker int) {
+	fewest := math.MaxInt
+	for line := range strings.Lines(lines) {
+		var pid, reloads int
+		if n, _ := fmt.Sscanf(line, "%d worker %d", &pid, &reloads); n == 2 && pid > 0 && reloads < fewest {
+			worker, fewest = pid, reloads
+		}
+	}
+	return worker
 }
 
 // stateVersion begins a state file: the version of its format (management

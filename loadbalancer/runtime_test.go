@@ -50,7 +50,8 @@ func TestParseProcs(t *testing.T) {
 	}{
 		{"2.6 after a failed reload", "#<PID> <type> <reloads> <uptime> <version>\n20730           master          2 [failed: 1]   0d00h00m09s     2.6.12\n# workers\n21035           worker          1               0d00h00m02s     2.6.12\n# programs\n\n", procs{21035, 2, 1}, false},
 		{"2.4 does not count failures", "#<PID> <type> <reloads> <uptime> <version>\n1162            master          5               0d00h02m07s     2.4.0\n# workers\n1271            worker          0               0d00h00m00s     2.4.0\n# old workers\n1233            worker          3               0d00h00m43s     2.4.0\n", procs{1271, 5, 0}, false},
-		{"only old workers", "#\n1162 master 5 [failed: 0] 0d00h02m07s 2.6.12\n# workers\n# old workers\n1233 worker 3 0d 2.6\n", procs{0, 5, 0}, true},
+		{"3.4 after a failed reload", "#\n8807 master 3 [failed: 0] 0d00h00m03s 3.4.0\n# workers\n# old workers\n8712            worker          2               0d00h00m03s     3.4.0\n8811            worker          1               0d00h00m03s     3.4.0\n\n", procs{8811, 3, 1}, false},
+		{"no worker", "#\n1162 master 5 [failed: 0] 0d00h02m07s 2.6.12\n# workers\n# old workers\n", procs{0, 5, 1}, true},
 		{"nothing", "", procs{}, true},
 	}
 	for _, tt := range tests {

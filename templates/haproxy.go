@@ -14,7 +14,8 @@ type HAProxyData struct {
 	Frontends []HAProxyFrontend
 }
 
-// A HAProxyFrontend is a frontend and the backend of the same name.
+// A HAProxyFrontend is a section that listens and has servers: as a frontend and
+// a backend, they could not have one name from HAProxy 3.3 on.
 type HAProxyFrontend struct {
 	Name         string
 	Bind         netip.AddrPort
