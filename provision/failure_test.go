@@ -13,6 +13,7 @@ import (
 	"github.com/slipway-project/slipway/internal/secret"
 	"github.com/slipway-project/slipway/internal/sshx"
 	"github.com/slipway-project/slipway/provision/event"
+	"github.com/slipway-project/slipway/provision/installer"
 	"github.com/slipway-project/slipway/provision/phase"
 	"github.com/slipway-project/slipway/provision/probe"
 	"github.com/slipway-project/slipway/provision/provider"
@@ -118,5 +119,28 @@ func TestJudge(t *testing.T) {
 				t.Errorf("error %q and %d warnings, want %q and %d", got, warnings, test.want, test.warnings)
 			}
 		})
+	}
+}
+
+// An installation that has failed says by whom, and not to try the same again.
+func TestAFailedInstallationNamesItsHosts(t *testing.T) {
+	p := installer.Progress{State: installer.Failed, Info: "cluster has hosts in error", Hosts: []installer.HostProgress{
+		{Node: "control-0", Info: "Installation in progress"},
+		{Node: "worker-0", State: "error", Stage: "Writing image to disk", Failed: true, Info: "the host restarted"},
+	}}
+	err := new(run).failed(p)
+	const want = "the installer gave up: cluster has hosts in error; worker-0: the host restarted"
+	if err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+	if advice := Hint(&phase.Error{Step: "install", Phase: phaseInstall, Err: err}); !strings.Contains(advice, "`slipway down`") || strings.Contains(advice, "same command") {
+		t.Errorf("advice %q", advice)
+	}
+	if got := stageOf(p.Hosts[1]); got != "error: the host restarted" {
+		t.Errorf("stage %q", got)
+	}
+	p.State = installer.Installing
+	if err := new(run).failed(p); err != nil {
+		t.Errorf("while it goes on: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/slipway-project/slipway/internal/hint"
 	"github.com/slipway-project/slipway/internal/sshx"
 	"github.com/slipway-project/slipway/provision/event"
 	"github.com/slipway-project/slipway/provision/installer"
@@ -99,15 +101,18 @@ func (r *run) tell(p installer.Progress) {
 		if !h.Seen {
 			continue
 		}
-		stage := h.Stage
-		if stage == "" {
-			stage = h.State
-		}
-		r.stage(h.Node, stage, h.Percent)
+		r.stage(h.Node, stageOf(h), h.Percent)
 	}
 	for _, stranger := range p.Strange {
 		r.once("host " + stranger + " booted this cluster's image but is not in the spec: the installation waits until it is gone")
 	}
+}
+
+func stageOf(h installer.HostProgress) string {
+	if h.Failed {
+		return h.State + ": " + h.Info
+	}
+	return cmp.Or(h.Stage, h.State)
 }
 
 // once warns of something the first time only.
@@ -219,7 +224,14 @@ func (r *run) failed(p installer.Progress) error {
 	if p.State != installer.Failed {
 		return nil
 	}
-	return fmt.Errorf("the installer gave up: %s", p.Info)
+	why := []string{p.Info}
+	for _, h := range p.Hosts {
+		if h.Failed {
+			why = append(why, h.Node+": "+h.Info)
+		}
+	}
+	return hint.With(fmt.Errorf("the installer gave up: %s", strings.Join(why, "; ")),
+		"it does not go on with an installation that has failed: `slipway gather` keeps what is known of it, `slipway down` and `slipway up` begin anew")
 }
 
 // explain says what stands in the way, in the words of whoever knows best:

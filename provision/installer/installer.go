@@ -101,6 +101,7 @@ type HostProgress struct {
 	Rebooted  bool // it has left the live system: media may be ejected
 	WrongBoot bool // it booted the image again instead of the disk
 	Done      bool
+	Failed    bool       // of itself, not because another has: Info says why
 	Address   netip.Addr // of its first planned NIC, by its own account; zero: not known
 }
 

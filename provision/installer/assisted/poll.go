@@ -161,6 +161,9 @@ var fit = []string{
 	"installing", "installing-in-progress", "installed",
 }
 
+// collateral is what the service says of hosts that failed because another did.
+const collateral = "Host is part of a cluster that failed to install"
+
 func hostProgressOf(want installer.Host, h host) installer.HostProgress {
 	return installer.HostProgress{
 		Node:      want.Node,
@@ -169,12 +172,21 @@ func hostProgressOf(want installer.Host, h host) installer.HostProgress {
 		State:     h.Status,
 		Stage:     h.Progress.Stage,
 		Percent:   h.Progress.Percentage,
-		Info:      shorten(strings.TrimSpace(h.Progress.Info + " " + h.StatusInfo)),
+		Info:      infoOf(h),
 		Rebooted:  slices.Contains(rebooted, h.Progress.Stage),
 		WrongBoot: h.Status == "installing-pending-user-action",
 		Done:      h.Status == "installed",
+		Failed:    h.Status == "error" && !strings.HasPrefix(h.StatusInfo, collateral),
 		Address:   addressOf(want, h.seen()),
 	}
+}
+
+// infoOf is what the service says of a host: while it is at work, of that too.
+func infoOf(h host) string {
+	if h.Status == "error" {
+		return shorten(h.StatusInfo)
+	}
+	return shorten(strings.TrimSpace(h.Progress.Info + " " + h.StatusInfo))
 }
 
 // addressOf is the host's first IPv4 address on its first planned interface.
