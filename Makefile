@@ -37,7 +37,7 @@ test-servers: ## real servers, unpacked into a cache: DNS servers to compare wit
 	@tools/install --lists
 	$(GO) test -tags servers ./dnsserver/... ./provision/services/remote
 	$(GO) test -tags 'rehearse servers' -timeout 20m ./cmd/slipway -run 'Services?Hosts?'
-	$(GO) test -tags servers ./loadbalancer -run OthersRead
+	$(GO) test -tags servers ./loadbalancer -run 'OthersRead|NewerHAProxy'
 
 test-rehearse: build ## the examples through the real `up` and `down`
 	@tools/install --lists
