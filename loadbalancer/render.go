@@ -27,7 +27,7 @@ const machineMaxConn = 500
 // A kind holds what a Check stands for. A check has as long as the interval:
 // with a timeout of its own, haproxy would give its TLS no longer than the
 // connection of a client, which has to be short. Time to removal, worst case:
-// 6.5 s for a hung API server (the OpenShift documentation allows 30 s).
+// 6.3 s for a hung API server (the OpenShift documentation allows 30 s).
 type kind struct {
 	templates.HAProxyCheck
 	bySource     bool
@@ -42,7 +42,7 @@ var checks = map[Check]kind{
 	CheckAPI: {
 		HAProxyCheck: templates.HAProxyCheck{
 			Path: "/readyz", TLS: true, Fall: 2, Rise: 2,
-			Every: 2 * time.Second, Fast: 500 * time.Millisecond, Down: 2 * time.Second,
+			Every: 2 * time.Second, Fast: 250 * time.Millisecond, Down: 2 * time.Second,
 		},
 		cutDown: true, watchTraffic: true,
 	},

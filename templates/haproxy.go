@@ -93,7 +93,7 @@ func HAProxyOptions(f HAProxyFrontend) (string, error) {
 		options += " on-marked-down shutdown-sessions"
 	}
 	if f.WatchTraffic {
-		options += " observe layer4 error-limit 3 on-error mark-down"
+		options += " observe layer4 error-limit 3 on-error sudden-death"
 	}
 	return options, nil
 }
