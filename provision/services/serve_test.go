@@ -290,7 +290,9 @@ func TestMetricsAreOpenMetrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`slipway_dns_queries_total{proto="udp"} 0`, `slipway_lb_server_up{frontend="api",server="control-0"} `, `slipway_lb_frontend_refused_total{frontend="machine-config"} `} {
+	for _, want := range []string{`slipway_dns_queries_total{proto="udp"} 0`, `slipway_lb_server_up{frontend="api",server="control-0"} `,
+		`slipway_lb_server_since_seconds{frontend="api",server="control-0"} 1`, // of this century
+		`slipway_lb_frontend_refused_total{frontend="machine-config"} `} {
 		if !strings.Contains(string(text), "\n"+want) {
 			t.Errorf("no %s in\n%s", want, text)
 		}
