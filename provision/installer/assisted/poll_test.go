@@ -127,8 +127,8 @@ func TestFailedInstallation(t *testing.T) {
 	if p.Hosts[0].State != "error" || p.Info != "cluster has hosts in error" {
 		t.Errorf("%+v", p)
 	}
-	for i, h := range p.Hosts { // all are in error, one by itself
-		if h.State != "error" || h.Failed != (i == 0) || h.Failed && h.Info != "Failed - disk is gone" {
+	for i, h := range p.Hosts { // others may be in error because of the first
+		if h.Failed != (i == 0) || h.Failed && h.Info != "Failed - disk is gone" {
 			t.Errorf("%+v", h)
 		}
 	}
