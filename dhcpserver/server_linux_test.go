@@ -5,8 +5,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"os"
-	"os/exec"
 	"testing"
 	"time"
 
@@ -17,33 +15,10 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/slipway-project/slipway/internal/netlab"
+	"github.com/slipway-project/slipway/internal/netlab/netlabtest"
 )
 
-// stage tells a test that it runs inside namespaces of its own.
-const stage = "DHCPSERVER_TEST_STAGE"
-
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// inside reports whether the test is inside; if not, it runs it there.
-func inside(t *testing.T) bool {
-	if os.Getenv(stage) != "" {
-		return true
-	}
-	cmd := exec.Command("/proc/self/exe", "-test.v", "-test.timeout=2m", "-test.run=^"+t.Name()+"$")
-	cmd.Env = append(os.Environ(), stage+"=inside")
-	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
-	wait, err := netlab.Spawn(cmd)
-	if err != nil && os.Getenv("CI") != "true" {
-		t.Skipf("needs network namespaces: %v", err)
-	}
-	if err == nil {
-		err = wait()
-	}
-	if err != nil {
-		t.Error(err)
-	}
-	return false
-}
 
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -92,7 +67,7 @@ func serve(t *testing.T, c Config) <-chan Notice {
 }
 
 func TestMachineGetsItsAddress(t *testing.T) {
-	if !inside(t) {
+	if !netlabtest.Inside(t) {
 		return
 	}
 	machine := link(t, ours)
@@ -109,7 +84,7 @@ func TestMachineGetsItsAddress(t *testing.T) {
 }
 
 func TestStrangerGetsNone(t *testing.T) {
-	if !inside(t) {
+	if !netlabtest.Inside(t) {
 		return
 	}
 	machine := link(t, theirs)
@@ -124,7 +99,7 @@ func TestStrangerGetsNone(t *testing.T) {
 
 // Where somebody serves already nothing is begun, and they are named.
 func TestRivalIsNamed(t *testing.T) {
-	if !inside(t) {
+	if !netlabtest.Inside(t) {
 		return
 	}
 	machine := link(t, theirs)
@@ -159,7 +134,7 @@ func TestRivalSilences(t *testing.T) {
 // So is one that appears later, within a minute, and we are silent as long as
 // it answers.
 func TestRivalThatAppearsIsNamed(t *testing.T) {
-	if !inside(t) {
+	if !netlabtest.Inside(t) {
 		return
 	}
 	machine := link(t, ours)

@@ -16,6 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
+
+	"github.com/slipway-project/slipway/internal/testbed"
 )
 
 // The cases of $SLIPWAY_REFERENCE/data/dns-conformance.json, each asked over
@@ -65,11 +67,7 @@ type expectation struct {
 
 func reference(t testing.TB, path string) string {
 	t.Helper()
-	dir := os.Getenv("SLIPWAY_REFERENCE")
-	if dir == "" {
-		t.Skip("SLIPWAY_REFERENCE does not name the folder of reference data")
-	}
-	return filepath.Join(dir, "data", path)
+	return testbed.Reference(t, "data", path)
 }
 
 func referenceZones(t testing.TB) []Zone {

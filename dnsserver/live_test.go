@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/slipway-project/slipway/internal/testbed"
 )
 
 // asker keeps up to 16 queries under way on one socket until done is closed,
@@ -110,7 +112,7 @@ func TestIdleConnectionsDoNotMoveUDPLatency(t *testing.T) {
 	for i := range idle {
 		c, err := net.Dial("tcp", addr)
 		if err != nil {
-			t.Skipf("connection %d: %v", i, err)
+			testbed.Missing(t, "files for %d connections: %v", i, err)
 		}
 		t.Cleanup(func() { c.Close() })
 	}

@@ -1,28 +1,23 @@
 package dnsserver
 
 import (
-	"bytes"
 	"context"
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/miekg/dns"
 
-	"github.com/slipway-project/slipway/internal/hint"
 	"github.com/slipway-project/slipway/internal/netlab"
+	"github.com/slipway-project/slipway/internal/netlab/netlabtest"
 )
 
-// A test of networks runs this binary once more, in namespaces of its own.
-const netStage = "DNSSERVER_TEST_INSIDE"
-
-// settle makes the process that such a test started at home in them.
+// settle makes a process inside at home there.
 func settle() error {
-	if os.Getenv(netStage) == "" {
+	if !netlabtest.IsInside() {
 		return nil
 	}
 	dir, err := os.MkdirTemp("", "dnsserver")
@@ -37,26 +32,6 @@ func settle() error {
 		}
 	}
 	return netlab.Settle(hosts, resolv)
-}
-
-// inside reports whether this is that process; if not, it runs the test there.
-func inside(t *testing.T) bool {
-	t.Helper()
-	if os.Getenv(netStage) != "" {
-		return true
-	}
-	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.v", "-test.timeout=1m", "-test.run=^"+t.Name()+"$")
-	cmd.Env = append(os.Environ(), netStage+"=1")
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	wait, err := netlab.Spawn(cmd)
-	if err != nil {
-		t.Skipf("no namespaces here: %v (%s)", err, hint.Of(err))
-	}
-	if err := wait(); err != nil {
-		t.Fatalf("%v\n%s", err, &out)
-	}
-	return false
 }
 
 // A home is a network as people have it: the server at 192.0.2.210 and .211, a
@@ -138,7 +113,7 @@ func (h home) serve(t *testing.T, limit *RateLimit) *Server {
 // Our names are for all, others' names for our network alone; replies come
 // from the address that was asked.
 func TestNetForwardingIsForTheNetworkOnly(t *testing.T) {
-	if !inside(t) {
+	if !netlabtest.Inside(t) {
 		return
 	}
 	h := newHome(t)
@@ -166,7 +141,7 @@ func TestNetForwardingIsForTheNetworkOnly(t *testing.T) {
 
 // A flood with one forged address brings that address little.
 func TestNetFloodIsLimited(t *testing.T) {
-	if !inside(t) {
+	if !netlabtest.Inside(t) {
 		return
 	}
 	h := newHome(t)

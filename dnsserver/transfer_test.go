@@ -15,6 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
+
+	"github.com/slipway-project/slipway/internal/testbed"
 )
 
 const (
@@ -90,13 +92,11 @@ func TestTransferIsTheWholeZone(t *testing.T) {
 
 // dig is somebody else's reading of the same RFCs.
 func TestDigTakesTheTransfer(t *testing.T) {
-	if _, err := exec.LookPath("dig"); err != nil {
-		t.Skip("dig is missing (Debian package bind9-dnsutils)")
-	}
+	dig := testbed.Program(t, "dig")
 	addr := netip.MustParseAddrPort(transferring(t, &Transfer{Keys: []string{key}}))
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "dig", "@"+addr.Addr().String(), "-p", strconv.Itoa(int(addr.Port())), "-y", "hmac-sha256:"+key+":"+secret,
+	out, err := exec.CommandContext(ctx, dig, "@"+addr.Addr().String(), "-p", strconv.Itoa(int(addr.Port())), "-y", "hmac-sha256:"+key+":"+secret,
 		"+nocmd", "+nocomments", "+nostats", "mycluster.lab.test.", "AXFR").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)

@@ -3,41 +3,12 @@ package probe
 import (
 	"net"
 	"net/netip"
-	"os"
-	"os/exec"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/slipway-project/slipway/internal/hint"
 	"github.com/slipway-project/slipway/internal/netlab"
+	"github.com/slipway-project/slipway/internal/netlab/netlabtest"
 )
-
-// stage tells a test that it runs inside namespaces of its own.
-const stage = "PROBE_TEST_STAGE"
-
-// inside reports whether the test is inside; if not, it runs it there.
-func inside(t *testing.T) bool {
-	t.Helper()
-	if os.Getenv(stage) != "" {
-		return true
-	}
-	var out strings.Builder
-	cmd := exec.Command("/proc/self/exe", "-test.v", "-test.timeout=2m", "-test.run=^"+t.Name()+"$")
-	cmd.Env = append(os.Environ(), stage+"=inside")
-	cmd.Stdout, cmd.Stderr = &out, &out
-	wait, err := netlab.Spawn(cmd)
-	if err != nil && os.Getenv("CI") != "true" {
-		t.Skipf("needs network namespaces: %v (%s)", err, hint.Of(err))
-	}
-	if err == nil {
-		err = wait()
-	}
-	if err != nil {
-		t.Errorf("%v\n%s", err, out.String())
-	}
-	return false
-}
 
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -49,7 +20,7 @@ func must(t *testing.T, err error) {
 // Who has an address on a link of this host is known by its MAC; nobody is
 // looked for behind a router.
 func TestLookForNeighbour(t *testing.T) {
-	if !inside(t) {
+	if !netlabtest.Inside(t) {
 		return
 	}
 	l, err := netlab.New()

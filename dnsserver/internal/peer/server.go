@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/slipway-project/slipway/internal/testbed"
 )
 
 // A Kind is a DNS server: where it comes from and how it is run in one
@@ -57,9 +59,9 @@ func builtCoreDNS(t testing.TB) program {
 		t.Fatal(err)
 	}
 	module := filepath.Join(strings.TrimSpace(root), "tools", "coredns")
-	path := filepath.Join(cacheDir(t), "coredns")
+	path := filepath.Join(testbed.Cache(t), "coredns")
 	if _, err := command(t.Context(), module, "go", "build", "-o", path, "."); err != nil {
-		without(t, fmt.Sprintf("no CoreDNS to test with: %v", err))
+		testbed.Missing(t, "CoreDNS: %v", err)
 	}
 	version, err := command(t.Context(), module, "go", "list", "-m", "-f", "{{.Version}}", "github.com/coredns/coredns")
 	if err != nil {

@@ -1,51 +1,18 @@
 package remotetest
 
 import (
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
+
+	"github.com/slipway-project/slipway/internal/testbed"
 )
 
 // base is a small Debian in the cache, with a repository of haproxy's packages
 // in it and no other.
 func base(t testing.TB) string {
 	t.Helper()
-	cache := os.Getenv("SLIPWAY_TEST_CACHE")
-	if cache == "" {
-		dir, err := os.UserCacheDir()
-		must(t, err)
-		cache = filepath.Join(dir, "slipway-test")
-	}
-	dir := filepath.Join(cache, "debian+haproxy")
-	if _, err := os.Stat(dir); err == nil {
-		return dir
-	}
-	if _, err := exec.LookPath("debootstrap"); err != nil {
-		without(t, "debootstrap is not installed")
-	}
-	must(t, os.MkdirAll(cache, 0o755))
-	next, err := os.MkdirTemp(cache, "debian-")
-	must(t, err)
-	defer os.RemoveAll(next)
-	run(t, "debootstrap", "--variant=minbase", "--include=openssh-server,systemd,iproute2,sudo", "bookworm", next, mirror(t))
-	stock(t, next)
-	must(t, os.Chmod(next, 0o755))
-	must(t, os.Rename(next, dir))
-	return dir
-}
-
-// mirror is where this system gets its own packages.
-func mirror(t testing.TB) string {
-	t.Helper()
-	out, err := exec.Command("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages").Output()
-	first, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
-	if err != nil || first == "" {
-		without(t, fmt.Sprintf("no Debian archive is configured here: %v", err))
-	}
-	return strings.TrimSuffix(first, "/")
+	return testbed.Debian(t, "+haproxy", "bookworm", []string{"openssh-server", "systemd", "iproute2", "sudo"}, func(root string) { stock(t, root) })
 }
 
 // stockScript leaves the packages that haproxy brings in a repository on the

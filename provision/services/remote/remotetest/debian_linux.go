@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/slipway-project/slipway/internal/testbed"
 )
 
 // User may log in to a [Debian], and sudo there without a password.
@@ -31,12 +33,10 @@ type Debian struct {
 }
 
 // Boot lays a root over the one in the cache, until the test ends. It needs
-// root: without, the test is skipped.
+// root.
 func Boot(t testing.TB) *Debian {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		without(t, "a Debian root needs root")
-	}
+	testbed.Root(t, "to be at home in a Debian")
 	d := &Debian{t: t, Root: filepath.Join(t.TempDir(), "root")}
 	d.overlay(base(t))
 	d.mount()
@@ -144,13 +144,4 @@ func must(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// without skips a test that lacks something; in CI that is a failure.
-func without(t testing.TB, why string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
 }

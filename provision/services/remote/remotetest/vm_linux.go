@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/slipway-project/slipway/internal/testbed"
 )
 
 // A VM is such a system with a kernel and systemd, as a virtual machine of
@@ -23,14 +25,9 @@ type VM struct {
 // BootVM starts one; the end of the test cuts its power.
 func BootVM(t testing.TB) *VM {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		without(t, "a Debian root needs root")
-	}
-	for _, tool := range []string{"qemu-system-x86_64", "mkfs.ext4"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			without(t, tool+" is not installed")
-		}
-	}
+	testbed.Root(t, "to be at home in a Debian")
+	testbed.Program(t, "qemu-system-x86_64")
+	testbed.Program(t, "mkfs.ext4")
 	d := &Debian{t: t, Root: filepath.Join(t.TempDir(), "root")}
 	d.overlay(withKernel(t))
 	d.admit()
@@ -74,7 +71,7 @@ func withKernel(t testing.TB) string {
 	must(t, err)
 	defer os.RemoveAll(next)
 	run(t, "cp", "-a", from+"/.", next)
-	lendNetwork(t, next, func() { run(t, "chroot", next, "/bin/sh", "-c", kernelScript, mirror(t)) })
+	lendNetwork(t, next, func() { run(t, "chroot", next, "/bin/sh", "-c", kernelScript, testbed.Mirror(t)) })
 	must(t, os.Rename(next, dir))
 	return dir
 }
