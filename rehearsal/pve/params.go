@@ -57,8 +57,14 @@ func (a arguments) readBody(r *http.Request) error {
 		a.decodeForm(string(body))
 		return nil
 	default:
-		return refuse(http.StatusVariantAlsoNegotiates, "upload 'Content-Type '%s' not implemented", r.Header.Get("Content-Type"))
+		return refuseContentType(http.StatusVariantAlsoNegotiates, r)
 	}
+}
+
+// refuseContentType has the server's words for a body that it cannot read,
+// whose status depends on where it is met.
+func refuseContentType(status int, r *http.Request) error {
+	return refuse(status, "upload 'Content-Type '%s' not implemented", r.Header.Get("Content-Type"))
 }
 
 // decodeForm splits at '&' and ';', and each pair at its first two '=': what

@@ -75,14 +75,13 @@ func (s *Server) answerUpload(r *http.Request, token *Token, e *endpoint, inPath
 // uploadBoundary returns the boundary as the real server reads it: the
 // parameter is not unquoted.
 func uploadBoundary(r *http.Request) (string, error) {
-	header := r.Header.Get("Content-Type")
-	kind, params, _ := strings.Cut(header, ";")
+	kind, params, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
 	m := boundaryParam.FindStringSubmatch(params)
 	switch {
 	case r.ContentLength <= 0:
 		return "", refuse(http.StatusInternalServerError, "upload without content length header not supported")
 	case strings.TrimSpace(kind) != "multipart/form-data" || m == nil:
-		return "", refuse(http.StatusInternalServerError, "upload 'Content-Type '%s' not implemented", header)
+		return "", refuseContentType(http.StatusInternalServerError, r)
 	}
 	return m[1], nil
 }

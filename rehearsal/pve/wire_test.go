@@ -87,6 +87,16 @@ func TestTheHTTPLayerRefuses(t *testing.T) {
 			"501 Unexpected content for method 'DELETE'"},
 		{"a large body", func() *http.Request { return l.request("POST", base+"/nodes/pve/qemu", strings.Repeat("x", maxPost+1)) },
 			"501 for data too large"},
+		{"a body of another type", func() *http.Request {
+			req := l.request("POST", base+"/nodes/pve/qemu", "vmid: 100")
+			req.Header.Set("Content-Type", "application/yaml")
+			return req
+		}, "506 upload 'Content-Type 'application/yaml' not implemented"},
+		{"an upload of another type", func() *http.Request {
+			req := l.request("POST", base+"/nodes/pve/storage/local/upload", "the ISO")
+			req.Header.Set("Content-Type", "application/yaml")
+			return req
+		}, "500 upload 'Content-Type 'application/yaml' not implemented"},
 		{"chunked encoding", func() *http.Request {
 			req := l.request("POST", base+"/nodes/pve/qemu", "vmid=100")
 			req.Body, req.ContentLength = io.NopCloser(strings.NewReader("vmid=100")), -1
