@@ -320,7 +320,7 @@ func (n *creation) makeDrives(ctx context.Context, t *task) error {
 		if !ok {
 			continue
 		}
-		made, volid, err := n.srv.makeDrive(ctx, driveJob{n.node, n.vmid, option, value, n.storage, ""})
+		made, volid, err := n.srv.makeDrive(ctx, driveJob{node: n.node, vmid: n.vmid, option: option, value: value, defaultStorage: n.storage})
 		if volid != "" {
 			n.allocated = append(n.allocated, volid)
 		}

@@ -125,7 +125,8 @@ func (s *Server) Clone(vmid, as int, pool string) error {
 			job.volume = cloudInitName(as)
 		}
 		d["file"] = s.freeVolume(store, job, v.format)
-		s.volumes[d["file"]] = volume{as, m.node, v.size, v.format, v.image}
+		v.vmid, v.node = as, m.node
+		s.volumes[d["file"]] = v
 		conf[name] = d.print(name)
 	}
 	clone := newMachine(as, m.node)

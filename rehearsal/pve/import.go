@@ -65,19 +65,8 @@ func (s *Server) importDisk(ctx context.Context, j driveJob, d drive, id string)
 		return "", "", err
 	}
 	delete(d, "import-from")
-	if value, allocated, err = s.allocate(ctx, j, d, id, size); err == nil {
-		s.imported(allocated, filepath.Base(path))
-	}
-	return value, allocated, err
-}
-
-// imported notes what is on a volume.
-func (s *Server) imported(volid, image string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	v := s.volumes[volid]
-	v.image = image
-	s.volumes[volid] = v
+	j.image = filepath.Base(path)
+	return s.allocate(ctx, j, d, id, size)
 }
 
 // assertContent is how the server looks into a file before it keeps it.
@@ -96,15 +85,18 @@ func virtualSize(path string) (int64, error) { return virtualSizeAs(filepath.Ext
 // docs/interop/qcow2.txt of QEMU, the version is in bytes 4 to 7, the offset
 // of the name of a backing file in 8 to 15, the size in 24 to 31.
 func virtualSizeAs(extension, path string) (int64, error) {
-	info, err := os.Stat(path)
-	if err != nil || extension != ".qcow2" {
-		return info.Size(), err
-	}
 	f, err := os.Open(path)
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
+	if extension != ".qcow2" {
+		info, err := f.Stat()
+		if err != nil {
+			return 0, err
+		}
+		return info.Size(), nil
+	}
 	head := make([]byte, 32)
 	_, err = io.ReadFull(f, head)
 	switch version := binary.BigEndian.Uint32(head[4:]); {

@@ -90,6 +90,7 @@ type driveJob struct {
 	option, value  string
 	defaultStorage string
 	volume         string // name of a new volume; "": the next one of the VM's disks
+	image          string // that it is imported from
 }
 
 // makeDrive allocates a new disk, or finds the size of an existing volume. It
@@ -199,7 +200,7 @@ func (s *Server) addVolume(j driveJob, store Storage, format string, size int64)
 	if struck || free <= 0 || storageTypes[store.Type].thick && free < size {
 		return "", store.noRoom(name, size, max(free, 0))
 	}
-	s.volumes[volid] = volume{j.vmid, j.node, size, format, ""}
+	s.volumes[volid] = volume{j.vmid, j.node, size, format, j.image}
 	return volid, nil
 }
 
