@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -13,8 +14,11 @@ import (
 
 // LookForNeighbour asks on the link that leads to a who has it, and waits that
 // long for an answer. It needs no rights: a datagram to the port discard makes
-// the kernel ask. Where a router is in between, nobody is found.
-func LookForNeighbour(ctx context.Context, a netip.Addr, patience time.Duration) (Neighbour, error) {
+// the kernel ask. Where a router is in between, and on links where nobody is
+// asked, such as tunnels, nobody is found. Whoever the kernel remembers is
+// confirmed first, which takes up to 9 s, unless it is the one expected, which
+// may be nil: others would have been heard of.
+func LookForNeighbour(ctx context.Context, a netip.Addr, expected net.HardwareAddr, patience time.Duration) (Neighbour, error) {
 	link, here, err := linkTo(a)
 	if err != nil || here || link == 0 {
 		return Neighbour{Here: here}, err
@@ -30,12 +34,13 @@ func LookForNeighbour(ctx context.Context, a netip.Addr, patience time.Duration)
 		if err != nil {
 			return Neighbour{}, fmt.Errorf("look for %s: %w", a, err)
 		}
+		remembered := state&(unix.NUD_STALE|unix.NUD_DELAY|unix.NUD_PROBE) != 0
 		switch waited := time.Since(began); {
-		case state&(unix.NUD_REACHABLE|unix.NUD_PERMANENT|unix.NUD_NOARP) != 0:
+		case state&(unix.NUD_REACHABLE|unix.NUD_PERMANENT) != 0, remembered && bytes.Equal(mac, expected):
 			return Neighbour{MAC: mac}, nil
-		case state == unix.NUD_FAILED, waited > staleTime:
+		case state == unix.NUD_FAILED, state == unix.NUD_NOARP, waited > staleTime:
 			return Neighbour{}, nil
-		case state&(unix.NUD_STALE|unix.NUD_DELAY|unix.NUD_PROBE) == 0 && waited > patience:
+		case !remembered && waited > patience:
 			return Neighbour{}, nil
 		}
 		select {
