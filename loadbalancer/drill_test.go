@@ -29,7 +29,9 @@ var drillLimits = map[string]struct {
 }
 
 // Both balancers keep serving while one of three API servers is hurt: a short
-// form of the drill of the reference, each in a network namespace of its own.
+// form of the drill of the reference, in a network namespace of its own. They
+// take turns, and root's have precedence over other tests: what is measured is
+// the balancer, not who else wants the processors.
 func TestDrill(t *testing.T) {
 	drill := needDrill(t)
 	haproxy := needHAProxy(t)
@@ -39,23 +41,15 @@ func TestDrill(t *testing.T) {
 	}
 	for name, program := range map[string]string{"haproxy": haproxy.Path, "embedded": self} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			for _, r := range runDrill(t, drill, program, "kill,hang,drain") {
-				if late(t, r) { // a busy host adds to it, once
-					r = runDrill(t, drill, program, r.Drill)[0]
-				}
-				if late(t, r) || r.Elsewhere > 0 || r.Sent < 100 {
-					t.Errorf("%+v is more than %+v", r, drillLimits[r.Drill])
+				t.Logf("%s: %d of %d failed, down after %v s", r.Drill, r.Failed, r.Sent, down(r))
+				limit := drillLimits[r.Drill]
+				if r.Failed > limit.failed || down(r) > limit.down || r.Elsewhere > 0 || r.Sent < 100 {
+					t.Errorf("%+v is more than %+v", r, limit)
 				}
 			}
 		})
 	}
-}
-
-func late(t *testing.T, r drillResult) bool {
-	t.Logf("%s: %d of %d failed, down after %v s", r.Drill, r.Failed, r.Sent, down(r))
-	limit := drillLimits[r.Drill]
-	return r.Failed > limit.failed || down(r) > limit.down
 }
 
 func down(r drillResult) float64 {
@@ -95,7 +89,7 @@ func without(t testing.TB, why string) {
 func runDrill(t *testing.T, drill, program, kinds string) (results []drillResult) {
 	t.Helper()
 	result := filepath.Join(t.TempDir(), "drill.json")
-	cmd := exec.CommandContext(t.Context(), "unshare", "-n", "sh", "-c", `ip link set lo up; exec "$@"`, "sh",
+	cmd := exec.CommandContext(t.Context(), "unshare", "-n", "sh", "-c", `ip link set lo up; exec nice -n -10 "$@"`, "sh",
 		"python3", drill, "--cfg", checkable(t, topologies[0].config), "--haproxy", program,
 		"--drill", kinds, "--rate", "30", "--secs", "9", "--settle", "0.2", "--json", result)
 	cmd.Env = append(os.Environ(), asHAProxy+"=1")
