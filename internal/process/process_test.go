@@ -8,21 +8,27 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/slipway-project/slipway/internal/testbed"
 )
 
-// sleeper starts a child that sleeps, in a group of its own, deaf to SIGTERM
-// if asked to be.
+// sleeper starts a child that waits, in a group of its own, deaf to SIGTERM if
+// asked to be. It has answered, so that it is what it is going to be.
 func sleeper(t *testing.T, deaf bool) ID {
 	t.Helper()
 	if _, err := os.Stat("/proc/self/stat"); err != nil {
-		t.Skip("needs /proc of Linux: ", err)
+		testbed.Missing(t, "/proc of Linux: %v", err)
 	}
-	script := "echo; exec sleep 60"
+	script := "exec cat -u"
 	if deaf {
 		script = "trap '' TERM; " + script
 	}
-	cmd := exec.Command("sh", "-c", script, "process-test")
+	cmd := exec.Command("sh", "-c", script)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -31,6 +37,9 @@ func sleeper(t *testing.T, deaf bool) ID {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	if _, err := in.Write([]byte("?")); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := out.Read(make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +82,7 @@ func TestList(t *testing.T) {
 	id := sleeper(t, false)
 	var args []string
 	found, err := List(func(a []string) bool {
-		if slices.Equal(a, []string{"sleep", "60"}) {
+		if slices.Equal(a, []string{"cat", "-u"}) {
 			args = a
 			return true
 		}
