@@ -93,7 +93,7 @@ func FuzzRedact(f *testing.F) {
 	f.Fuzz(func(t *testing.T, secret, before, after string) {
 		secret = strings.TrimSpace(secret)
 		if len(secret) < shortSecret || strings.Contains(redacted, secret) {
-			t.Skip()
+			return // it is not taken for a secret
 		}
 		r := newRedactor()
 		r.add(secret)

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/slipway-project/slipway/internal/testbed"
 )
 
 const module = "github.com/slipway-project/slipway/"
@@ -183,7 +185,7 @@ func TestTopLevel(t *testing.T) {
 		go.mod go.sum Makefile README.md LICENSE CHANGELOG.md CONTRIBUTING.md SECURITY.md .ci .github .gitignore staticcheck.conf`)
 	listed, err := exec.Command("git", "-C", filepath.Join("..", ".."), "ls-files").Output()
 	if err != nil {
-		t.Skip("needs git and a checkout: ", err)
+		testbed.Missing(t, "git, and a checkout: %v", err)
 	}
 	for path := range strings.Lines(string(listed)) {
 		top, _, _ := strings.Cut(strings.TrimSpace(path), "/")

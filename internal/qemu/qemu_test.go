@@ -16,22 +16,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"go.uber.org/goleak"
+
+	"github.com/slipway-project/slipway/internal/testbed"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// needQEMU skips, but not in CI, where the emulator is not installed.
-func needQEMU(t *testing.T) {
-	t.Helper()
-	if _, err := exec.LookPath(Program); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip("needs ", Program)
-	}
-}
 
 func machine(dir string) VM {
 	return VM{
@@ -69,14 +60,14 @@ func TestArgs(t *testing.T) {
 
 // The guest of the probe speaks under TCG, so its silence under KVM means KVM.
 func TestProbeGuestSpeaks(t *testing.T) {
-	needQEMU(t)
+	testbed.Program(t, Program)
 	if err := boots(t.Context(), TCG, 30*time.Second); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestProbe(t *testing.T) {
-	needQEMU(t)
+	testbed.Program(t, Program)
 	accel, why, err := Probe(t.Context())
 	if err != nil || accel != KVM && accel != TCG || (accel == TCG) != (why != "") {
 		t.Errorf("%s because %q, %v", accel, why, err)
@@ -146,7 +137,7 @@ func run(t *testing.T, v VM) (*Monitor, *exec.Cmd) {
 
 // A real machine is looked at, given a medium, relieved of it and ended.
 func TestMonitorOfRealMachine(t *testing.T) {
-	needQEMU(t)
+	testbed.Program(t, Program)
 	dir := t.TempDir()
 	v := machine(dir)
 	v.Memory, v.CPUs, v.Media, v.NICs = 32, 1, "", nil

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-project/slipway/internal/testbed"
 )
 
 // idle is a machine without anything to boot.
@@ -23,7 +25,7 @@ func idle(t *testing.T) VM {
 }
 
 func TestEndsAreTold(t *testing.T) {
-	needQEMU(t)
+	testbed.Program(t, Program)
 	for _, c := range []struct {
 		name string
 		end  func(*Running) error
@@ -59,7 +61,7 @@ func TestEndsAreTold(t *testing.T) {
 }
 
 func TestStartSaysWhatQEMUSays(t *testing.T) {
-	needQEMU(t)
+	testbed.Program(t, Program)
 	v := idle(t)
 	v.Disks = []Disk{{Path: filepath.Join(v.Dir, "gone.raw"), Format: "raw"}}
 	if _, err := Start(t.Context(), v); err == nil || !strings.HasPrefix(err.Error(), "start "+v.Name+": qemu-system-x86_64: ") || !strings.HasSuffix(err.Error(), "gone.raw': No such file or directory") {
@@ -88,7 +90,7 @@ func TestUserNet(t *testing.T) {
 	if diff := cmp.Diff(want, u.Args()); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
-	needQEMU(t)
+	testbed.Program(t, Program)
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		t.Fatal(err)

@@ -22,6 +22,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/slipway-project/slipway/internal/hint"
+	"github.com/slipway-project/slipway/internal/testbed"
 	"github.com/slipway-project/slipway/loadbalancer"
 )
 
@@ -55,7 +56,7 @@ func serveVerb(args []string) int {
 func needHAProxy(t *testing.T) {
 	t.Helper()
 	if _, err := loadbalancer.Find(t.Context()); err != nil {
-		t.Skipf("%v; %s", err, hint.Of(err))
+		testbed.Missing(t, "%v; %s", err, hint.Of(err))
 	}
 }
 

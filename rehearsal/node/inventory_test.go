@@ -3,13 +3,13 @@ package node
 import (
 	"encoding/json"
 	"net"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/go-openapi/loads"
 	"github.com/go-openapi/validate"
 	"github.com/google/uuid"
+
+	"github.com/slipway-project/slipway/internal/testbed"
 )
 
 func TestHostID(t *testing.T) {
@@ -34,11 +34,7 @@ func TestHostID(t *testing.T) {
 
 // The agent's reports fit the definitions of the official API.
 func TestReportsFitTheOfficialDefinitions(t *testing.T) {
-	reference := os.Getenv("SLIPWAY_REFERENCE")
-	if reference == "" {
-		t.Skip("SLIPWAY_REFERENCE is not set: no assisted-service-swagger.yaml to compare with")
-	}
-	doc, err := loads.Spec(filepath.Join(reference, "data", "assisted-service-swagger.yaml"))
+	doc, err := loads.Spec(testbed.Reference(t, "data", "assisted-service-swagger.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}

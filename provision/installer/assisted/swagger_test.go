@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -13,6 +11,8 @@ import (
 	"github.com/go-openapi/spec"
 	"github.com/go-openapi/strfmt"
 	"github.com/go-openapi/validate"
+
+	"github.com/slipway-project/slipway/internal/testbed"
 )
 
 // Everything that engine, service and agents say to each other in a whole run
@@ -49,11 +49,7 @@ type official struct {
 
 func officialAPI(t *testing.T) official {
 	t.Helper()
-	reference := os.Getenv("SLIPWAY_REFERENCE")
-	if reference == "" {
-		t.Skip("SLIPWAY_REFERENCE names no folder with data/assisted-service-swagger.yaml")
-	}
-	doc, err := loads.Spec(filepath.Join(reference, "data", "assisted-service-swagger.yaml"))
+	doc, err := loads.Spec(testbed.Reference(t, "data", "assisted-service-swagger.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -240,12 +240,19 @@ func releaseNothing(t *testing.T, w World) {
 	release(t, p, allocated(t, p, machine(mark, 0)))
 }
 
+// capable returns p as what slipway needs of every provider besides the core.
+func capable[T any](t *testing.T, p provider.Provider) T {
+	t.Helper()
+	c, ok := p.(T)
+	if !ok {
+		t.Fatalf("%T is no %T", p, (*T)(nil))
+	}
+	return c
+}
+
 func power(t *testing.T, w World) {
 	p := w.Open()
-	powerer, ok := p.(provider.Powerer)
-	if !ok {
-		t.Skip("this provider switches no power")
-	}
+	powerer := capable[provider.Powerer](t, p)
 	m := ensured(t, p, machine(mark, 0))
 	for _, step := range []struct {
 		change func(context.Context, provider.Machine) error
@@ -271,11 +278,7 @@ func power(t *testing.T, w World) {
 
 func media(t *testing.T, w World) {
 	p := w.Open()
-	inserter, ok := p.(provider.MediaInserter)
-	store, stores := p.(provider.ImageStore)
-	if !ok || !stores {
-		t.Skip("this provider inserts no stored media")
-	}
+	inserter, store := capable[provider.MediaInserter](t, p), capable[provider.ImageStore](t, p)
 	m := ensured(t, p, machine(mark, 0))
 	ref, err := store.Put(deadline(t), image(t, mark), []string{m.Place}, nil)
 	if err != nil {
@@ -298,10 +301,7 @@ func media(t *testing.T, w World) {
 
 func images(t *testing.T, w World) {
 	p := w.Open()
-	store, ok := p.(provider.ImageStore)
-	if !ok {
-		t.Skip("this provider stores no images")
-	}
+	store := capable[provider.ImageStore](t, p)
 	place := allocated(t, p, machine(mark, 0)).Place
 	ours, theirs := image(t, mark), image(t, other)
 	var refs []string

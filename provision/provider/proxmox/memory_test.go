@@ -12,13 +12,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/slipway-project/slipway/internal/testbed"
 	"github.com/slipway-project/slipway/provision/provider"
 )
 
 // An upload takes little memory, however large the image is.
 func TestUploadInLittleMemory(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("there is no /proc/self/status to read the peak of memory from")
+		testbed.Missing(t, "/proc/self/status, to read the peak of memory from")
 	}
 	const size = 1 << 30
 	img := provider.Image{

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +21,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"github.com/slipway-project/slipway/internal/pace"
+	"github.com/slipway-project/slipway/internal/testbed"
 	"github.com/slipway-project/slipway/internal/tlspin"
 	"github.com/slipway-project/slipway/provision/provider"
 	"github.com/slipway-project/slipway/provision/provider/providertest"
@@ -142,7 +142,7 @@ func schemas(t *testing.T) map[string]*pveschema.Schema {
 // conform holds every request of the test to the official schemas, where
 // they are at hand.
 func (d *datacentre) conform(t *testing.T) {
-	if os.Getenv("SLIPWAY_REFERENCE") == "" {
+	if !testbed.Referenced() {
 		return
 	}
 	for release, schema := range schemas(t) {

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/slipway-project/slipway/internal/hint"
+	"github.com/slipway-project/slipway/internal/testbed"
 	"github.com/slipway-project/slipway/provision/services"
 )
 
@@ -281,13 +282,7 @@ func TestUnit(t *testing.T) {
 // verify has systemd itself read the unit, with a program that exists.
 func verify(t *testing.T, text string) {
 	t.Helper()
-	exe, err := exec.LookPath("systemd-analyze")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip("systemd-analyze is missing")
-	}
+	exe := testbed.Program(t, "systemd-analyze")
 	file := filepath.Join(t.TempDir(), name)
 	if err := os.WriteFile(file, []byte(strings.Replace(text, LayoutOf(owner).Program(), "/bin/true", 1)), 0o644); err != nil {
 		t.Fatal(err)

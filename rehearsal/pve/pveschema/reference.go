@@ -1,23 +1,18 @@
 package pveschema
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
+
+	"github.com/slipway-project/slipway/internal/testbed"
 )
 
 // Reference loads the schemas of the releases that slipway speaks to, by
-// release, from the reference data that SLIPWAY_REFERENCE names. It skips the
-// test when that is not set.
+// release, from the reference data.
 func Reference(t testing.TB) map[string]*Schema {
 	t.Helper()
-	root := os.Getenv("SLIPWAY_REFERENCE")
-	if root == "" {
-		t.Skip("SLIPWAY_REFERENCE does not name the reference data: no Proxmox VE schema to compare with")
-	}
 	schemas := map[string]*Schema{}
 	for release, file := range map[string]string{"9.1": "pve-api-schema.json", "8.4": "pve-api-schema-8.4.json"} {
-		s, err := Load(filepath.Join(root, "data", file))
+		s, err := Load(testbed.Reference(t, "data", file))
 		if err != nil {
 			t.Fatal(err)
 		}
