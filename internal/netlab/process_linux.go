@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -26,12 +25,13 @@ type Process struct {
 }
 
 // Processes lists the processes in the mount namespace of this one and, after
-// [Settle], in those made of it, without itself. It refuses where Spawn made no namespace: there all are strangers.
+// [Settle], in those made of it, without itself. It refuses where Spawn made no
+// namespace: there all are strangers.
 func Processes() ([]Process, error) {
 	if err := Spawned(); err != nil {
 		return nil, err
 	}
-	home, err := ownHome()
+	home, err := lookHome()
 	if err != nil {
 		return nil, fmt.Errorf("look up mount namespace: %w", err)
 	}
@@ -52,52 +52,52 @@ func Processes() ([]Process, error) {
 	return found, nil
 }
 
-// A home is a mount namespace and how those made of it are known: a copy has
-// the mount over /etc/hosts too, and nobody else.
-type home struct{ namespace, hosts string }
-
-// settled tells that Settle has made that mount.
+// settled tells that Settle has mounted something over /etc/hosts.
 var settled atomic.Bool
 
-func ownHome() (h home, err error) {
-	h.namespace, err = os.Readlink("/proc/self/ns/mnt")
-	if err != nil || !settled.Load() {
+// A home is the mount namespace of this process, and that mount as it is written
+// in the table of everybody in a namespace made of ours, whatever is mounted
+// over it there: device, path on it and place (fields 3 to 5 of proc(5)
+// mountinfo). It is nil before there is one.
+type home struct {
+	namespace string
+	mount     []byte
+}
+
+func lookHome() (h home, err error) {
+	if h.namespace, err = os.Readlink("/proc/self/ns/mnt"); err != nil || !settled.Load() {
 		return h, err
 	}
-	at, err := filepath.EvalSymlinks("/etc/hosts")
+	h.mount, err = hostsMount()
+	return h, err
+}
+
+func hostsMount() (written []byte, err error) {
+	place, err := filepath.EvalSymlinks("/etc/hosts")
 	if err != nil {
-		return h, err
+		return nil, err
 	}
-	mounts := mountsAt("/proc/self", at)
-	if len(mounts) == 0 {
-		return h, errors.New("/etc/hosts is not the one that was settled with")
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
 	}
-	h.hosts = mounts[len(mounts)-1]
-	return h, nil
+	for line := range bytes.Lines(table) {
+		if f := bytes.Fields(line); len(f) > 4 && string(f[4]) == place {
+			written = fmt.Appendf(nil, " %s %s %s ", f[2], f[3], f[4])
+		}
+	}
+	if written == nil {
+		return nil, errors.New("/etc/hosts is not the one that was settled with")
+	}
+	return written, nil
 }
 
 func (h home) has(dir string) bool {
-	namespace, err := os.Readlink(dir + "/ns/mnt")
-	if err != nil || h.hosts == "" {
-		return err == nil && namespace == h.namespace
+	if namespace, err := os.Readlink(dir + "/ns/mnt"); err != nil || namespace == h.namespace {
+		return err == nil
 	}
-	_, at, _ := strings.Cut(h.hosts, " at ")
-	return namespace == h.namespace || slices.Contains(mountsAt(dir, at), h.hosts)
-}
-
-// mountsAt are what a process has mounted at a place, lowest first: device,
-// path there, and place (fields 3 to 5 of proc(5) mountinfo).
-func mountsAt(dir, place string) (mounts []string) {
 	table, err := os.ReadFile(dir + "/mountinfo")
-	if err != nil {
-		return nil // it has ended, or is another's
-	}
-	for line := range strings.Lines(string(table)) {
-		if f := strings.Fields(line); len(f) > 4 && f[4] == place {
-			mounts = append(mounts, f[2]+" "+f[3]+" at "+place)
-		}
-	}
-	return mounts
+	return err == nil && h.mount != nil && bytes.Contains(table, h.mount)
 }
 
 // inspect looks at one process; those that end meanwhile, zombies and those of

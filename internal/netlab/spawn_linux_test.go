@@ -214,3 +214,24 @@ func TestProcesses(t *testing.T) {
 	}
 	must(t, found[0].Kill())
 }
+
+// A mount namespace that was made of ours is inside too, whatever it shows as
+// /etc/hosts.
+func TestProcessesInside(t *testing.T) {
+	if !inside(t) {
+		return
+	}
+	cmd := exec.Command("unshare", "--mount", "sh", "-c", "mount -t tmpfs none /etc && exec sleep 61")
+	must(t, cmd.Start())
+	defer func() { cmd.Process.Kill(); cmd.Wait() }()
+	for deadline := time.Now().Add(10 * time.Second); ; <-time.After(10 * time.Millisecond) {
+		found, err := Processes()
+		must(t, err)
+		if len(found) == 1 && found[0].Command == "sleep 61" {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("got %v, want sleep 61 alone", found)
+		}
+	}
+}
