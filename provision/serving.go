@@ -140,17 +140,12 @@ type distant struct {
 
 func (d *distant) String() string { return d.host.Host }
 
+// A login opens a host that the services run on.
+type login func(context.Context) (*remote.Host, error)
+
 // on logs in for one piece of work.
-func (d *distant) on(ctx context.Context, work func(*remote.Host) error) error {
-	home, _ := d.LookupEnv("HOME")
-	socket, _ := d.LookupEnv("SSH_AUTH_SOCK")
-	signers, done, err := sshx.Identities(d.host.Key, socket, home)
-	if err != nil {
-		return fmt.Errorf("services host %s: %w", d.host.Host, err)
-	}
-	defer done()
-	h, err := remote.Dial(ctx, remote.Target{Host: d.host.Host, Port: uint16(d.host.Port), User: d.host.User, Signers: signers,
-		HostKey: d.host.HostKey, KnownHosts: []string{filepath.Join(home, ".ssh", "known_hosts"), "/etc/ssh/ssh_known_hosts"}}, d.cluster.FullName())
+func (l login) on(ctx context.Context, work func(*remote.Host) error) error {
+	h, err := l(ctx)
 	if err != nil {
 		return err
 	}
@@ -158,8 +153,36 @@ func (d *distant) on(ctx context.Context, work func(*remote.Host) error) error {
 	return work(h)
 }
 
+func (l login) installed(ctx context.Context) (there bool, err error) {
+	err = l.on(ctx, func(h *remote.Host) (err error) {
+		there, err = h.Installed(ctx)
+		return err
+	})
+	return there, err
+}
+
+func (l login) status(ctx context.Context) (st services.Status, err error) {
+	err = l.on(ctx, func(h *remote.Host) (err error) {
+		st, err = h.Status(ctx)
+		return err
+	})
+	return st, err
+}
+
+func (d *distant) dial(ctx context.Context) (*remote.Host, error) {
+	home, _ := d.LookupEnv("HOME")
+	socket, _ := d.LookupEnv("SSH_AUTH_SOCK")
+	signers, done, err := sshx.Identities(d.host.Key, socket, home)
+	if err != nil {
+		return nil, fmt.Errorf("services host %s: %w", d.host.Host, err)
+	}
+	defer done()
+	return remote.Dial(ctx, remote.Target{Host: d.host.Host, Port: uint16(d.host.Port), User: d.host.User, Signers: signers,
+		HostKey: d.host.HostKey, KnownHosts: []string{filepath.Join(home, ".ssh", "known_hosts"), "/etc/ssh/ssh_known_hosts"}}, d.cluster.FullName())
+}
+
 func (d *distant) check(ctx context.Context, doc services.Document) (problems []provider.Problem) {
-	err := d.on(ctx, func(h *remote.Host) error {
+	err := login(d.dial).on(ctx, func(h *remote.Host) error {
 		problems = h.Check(ctx, doc)
 		return nil
 	})
@@ -169,28 +192,18 @@ func (d *distant) check(ctx context.Context, doc services.Document) (problems []
 	return problems
 }
 
-func (d *distant) exists(ctx context.Context) (there bool, err error) {
-	err = d.on(ctx, func(h *remote.Host) (err error) {
-		there, err = h.Installed(ctx)
-		return err
-	})
-	return there, err
-}
+func (d *distant) exists(ctx context.Context) (bool, error) { return login(d.dial).installed(ctx) }
 
-func (d *distant) status(ctx context.Context) (st services.Status, err error) {
-	err = d.on(ctx, func(h *remote.Host) (err error) {
-		st, err = h.Status(ctx)
-		return err
-	})
-	return st, err
+func (d *distant) status(ctx context.Context) (services.Status, error) {
+	return login(d.dial).status(ctx)
 }
 
 func (d *distant) serve(ctx context.Context, doc services.Document) error {
-	return d.on(ctx, func(h *remote.Host) error { return h.Apply(ctx, d.Exe, doc, false) })
+	return login(d.dial).on(ctx, func(h *remote.Host) error { return h.Apply(ctx, d.Exe, doc, false) })
 }
 
 func (d *distant) stop(ctx context.Context) error {
-	return d.on(ctx, func(h *remote.Host) error { return h.Remove(ctx, d.Exe) })
+	return login(d.dial).on(ctx, func(h *remote.Host) error { return h.Remove(ctx, d.Exe) })
 }
 
 // servicesOff reports whether the services have a machine of their own, and

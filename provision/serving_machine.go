@@ -49,33 +49,21 @@ func (m *servicesMachine) check(context.Context, services.Document) []provider.P
 // exists is asked of a machine that runs. One that does not answer serves
 // nothing, whatever is on its disk.
 func (m *servicesMachine) exists(ctx context.Context) (bool, error) {
-	h, err := m.dial(ctx)
-	if err != nil {
-		return false, nil
-	}
-	defer h.Close()
-	return h.Installed(ctx)
+	there, _ := login(m.dial).installed(ctx)
+	return there, nil
 }
 
 func (m *servicesMachine) status(ctx context.Context) (services.Status, error) {
-	h, err := m.dial(ctx)
-	if err != nil {
-		return services.Status{}, err
-	}
-	defer h.Close()
-	return h.Status(ctx)
+	return login(m.dial).status(ctx)
 }
 
 func (m *servicesMachine) serve(ctx context.Context, d services.Document) error {
-	h, err := m.await(ctx)
-	if err != nil {
-		return err
-	}
-	defer h.Close()
-	if err := h.Settle(ctx); err != nil {
-		return err
-	}
-	return h.Apply(ctx, m.Exe, d, false)
+	return login(m.await).on(ctx, func(h *remote.Host) error {
+		if err := h.Settle(ctx); err != nil {
+			return err
+		}
+		return h.Apply(ctx, m.Exe, d, false)
+	})
 }
 
 // stop leaves it to the end of the machine.
@@ -128,52 +116,52 @@ func (m *servicesMachine) explain(err error, waited time.Duration) error {
 	return phase.Final(hint.With(err, advice))
 }
 
-// dial logs in with the cluster's key. Only a run meets a machine for the
-// first time: then the key that it shows is kept once it has let us in.
+// dial logs in. Only a run meets a machine for the first time: then the key
+// that it shows is kept once it has let us in.
 func (m *servicesMachine) dial(ctx context.Context) (*remote.Host, error) {
-	signers, done, err := sshx.Identities(m.SSHKey(), "", "")
+	known, err := m.hostKey()
 	if err != nil {
 		return nil, err
 	}
-	defer done()
-	keys, kept, err := m.hostKeys()
+	switch {
+	case known.Algorithms() != nil:
+		return m.dialWith(ctx, known)
+	case m.run == nil:
+		return nil, fmt.Errorf("the host key of %s is not known: `slipway up` has not met it yet", m)
+	}
+	first := &shown{}
+	h, err := m.dialWith(ctx, first)
 	if err != nil {
 		return nil, err
 	}
-	h, err := remote.Dial(ctx, remote.Target{Host: m.machine.Address.String(), Port: sshPort, User: m.machine.User, Signers: signers, Keys: keys}, m.cluster.FullName())
-	if err != nil {
-		return nil, err
-	}
-	if err := kept(); err != nil {
+	m.emit(event.Event{Kind: event.Note, Message: fmt.Sprintf("host key %s of %s is trusted on first use", ssh.FingerprintSHA256(first.key), m)})
+	if err := known.Check(first.key); err != nil {
 		h.Close()
 		return nil, err
 	}
 	return h, nil
 }
 
-// hostKeys are the key that the machine is known by, or whatever it shows,
-// which kept then remembers.
-func (m *servicesMachine) hostKeys() (keys sshx.HostKeys, kept func() error, err error) {
-	book, first := (*sshx.Book)(nil), &shown{}
+// hostKey is its entry in the book, of which a run has one open.
+func (m *servicesMachine) hostKey() (sshx.HostKeys, error) {
 	if m.run != nil {
-		book = m.run.hosts
+		return m.run.hosts.Entry(servicesHost), nil
 	}
-	if book == nil {
-		if book, err = sshx.OpenBook(m.file("host_keys.json")); err != nil {
-			return nil, nil, err
-		}
+	book, err := sshx.OpenBook(m.file("host_keys.json"))
+	if err != nil {
+		return nil, err
 	}
-	entry := book.Entry(servicesHost)
-	switch {
-	case entry.Algorithms() != nil:
-		return entry, func() error { return nil }, nil
-	case m.run == nil:
-		return nil, nil, fmt.Errorf("the host key of %s is not known: `slipway up` has not met it yet", m)
+	return book.Entry(servicesHost), nil
+}
+
+// dialWith logs in with the cluster's key.
+func (m *servicesMachine) dialWith(ctx context.Context, keys sshx.HostKeys) (*remote.Host, error) {
+	signers, done, err := sshx.Identities(m.SSHKey(), "", "")
+	if err != nil {
+		return nil, err
 	}
-	return first, func() error {
-		m.emit(event.Event{Kind: event.Note, Message: fmt.Sprintf("host key %s of %s is trusted on first use", ssh.FingerprintSHA256(first.key), m)})
-		return entry.Check(first.key)
-	}, nil
+	defer done()
+	return remote.Dial(ctx, remote.Target{Host: m.machine.Address.String(), Port: sshPort, User: m.machine.User, Signers: signers, Keys: keys}, m.cluster.FullName())
 }
 
 // refuseMove says that the services have got another address than their
