@@ -1,6 +1,7 @@
 package rehearsal
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/slipway-project/slipway/internal/hint"
 	"github.com/slipway-project/slipway/internal/netlab"
+	"github.com/slipway-project/slipway/internal/testbed"
 )
 
 // stage says what this binary is when tests run it again: a World (serve), a
@@ -67,10 +69,13 @@ func inside(t *testing.T) bool {
 	for name, uid := range users() {
 		t.Run(name, func(t *testing.T) {
 			out, err := again(t, uid, "outer", "-test.v", "-test.timeout=1m", "-test.run=^"+filepath.Dir(t.Name())+"$").CombinedOutput()
-			if exit := new(exec.ExitError); errors.As(err, &exit) && exit.ExitCode() == forbidden {
-				t.Skipf("no namespaces here: %s", out)
-			}
-			if err != nil {
+			exit := new(exec.ExitError)
+			switch {
+			case errors.As(err, &exit) && exit.ExitCode() == forbidden:
+				testbed.Missing(t, "namespaces: %s", out)
+			case err == nil && bytes.Contains(out, []byte("--- SKIP")):
+				testbed.Missing(t, "inside: %s", out)
+			case err != nil || !bytes.Contains(out, []byte("--- PASS")):
 				t.Fatalf("%v\n%s", err, out)
 			}
 		})

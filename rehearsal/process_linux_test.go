@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/slipway-project/slipway/internal/hint"
+	"github.com/slipway-project/slipway/internal/testbed"
 )
 
 // start runs the World of cfg in a process of its own.
@@ -21,7 +22,7 @@ func start(t *testing.T, cfg Config) *Process {
 	t.Helper()
 	p, err := Start(timeout(t), cfg, server(t))
 	if err != nil && hint.Of(err) != "" {
-		t.Skipf("no namespaces here: %v (%s)", err, hint.Of(err))
+		testbed.Missing(t, "namespaces: %v (%s)", err, hint.Of(err))
 	}
 	must(t, err)
 	t.Cleanup(func() { p.Stop(timeout(t)) })
@@ -48,9 +49,7 @@ func TestTheEnvironmentStaysOutside(t *testing.T) {
 }
 
 func TestProgramsEnterTheWorld(t *testing.T) {
-	if _, err := exec.LookPath("nsenter"); err != nil {
-		t.Skip("nsenter (util-linux) is not installed")
-	}
+	testbed.Program(t, "nsenter")
 	p := start(t, example(t))
 	argv := append(p.Ready.Enter, "cat", "/etc/resolv.conf")
 	out, err := exec.CommandContext(t.Context(), argv[0], argv[1:]...).CombinedOutput()
@@ -105,7 +104,7 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 			tt.edit(&cfg)
 			_, err := Start(timeout(t), cfg, tt.argv)
 			if hint.Of(err) != "" {
-				t.Skipf("no namespaces here: %v", err)
+				testbed.Missing(t, "namespaces: %v (%s)", err, hint.Of(err))
 			}
 			if err == nil || strings.TrimSpace(err.Error()) != tt.want {
 				t.Errorf("got  %v\nwant %s", err, tt.want)

@@ -14,13 +14,14 @@ import (
 	"time"
 
 	"github.com/slipway-project/slipway/internal/qemu"
+	"github.com/slipway-project/slipway/internal/testbed"
 )
 
 // UEFI boots the same image, from CD and from disk, with variables of the
 // machine's own.
 func TestImageBootsByUEFI(t *testing.T) {
 	_, iso, blank, installed := built(t)
-	firmware, err := UEFI(t.Context(), cache(t))
+	firmware, err := UEFI(t.Context(), testbed.Cache(t))
 	if err != nil {
 		t.Fatal(err)
 	}

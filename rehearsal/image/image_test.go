@@ -16,31 +16,14 @@ import (
 
 	"github.com/slipway-project/slipway/internal/hint"
 	"github.com/slipway-project/slipway/internal/qemu"
+	"github.com/slipway-project/slipway/internal/testbed"
 )
 
-// needTools skips, but not in CI, where a tool is not installed.
 func needTools(t *testing.T) {
 	t.Helper()
 	for _, tool := range []string{qemu.Program, "xorriso", "apt-get", "dpkg-deb"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			if os.Getenv("CI") == "true" {
-				t.Fatal(err)
-			}
-			t.Skip("needs ", tool)
-		}
+		testbed.Program(t, tool)
 	}
-}
-
-func cache(t *testing.T) string {
-	t.Helper()
-	if dir := os.Getenv("SLIPWAY_TEST_CACHE"); dir != "" {
-		return dir
-	}
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return filepath.Join(dir, "slipway-test")
 }
 
 // An image whose program is testdata/init, and a disk to install it on with
@@ -55,7 +38,7 @@ func built(t *testing.T) (base Base, iso, blank, installed string) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	base, err := Build(t.Context(), program, cache(t), filepath.Join(dir, "base"))
+	base, err := Build(t.Context(), program, testbed.Cache(t), filepath.Join(dir, "base"))
 	if err != nil {
 		t.Fatal(err)
 	}
