@@ -233,18 +233,22 @@ func (p *Project) servicesExist(ctx context.Context, machines []provider.Machine
 // checkServices looks at every place, and at what of the services is the
 // user's own.
 func (p *Project) checkServices(ctx context.Context) (problems []provider.Problem) {
-	places := p.servings()
-	for _, at := range places {
+	problems = p.checkPlaces(ctx, p.servings())
+	if p.cluster.Services.Balancer.Mode == spec.BalancerExternal {
+		problems = append(problems, checkBalancer(ctx, p.Balancers()[0])...)
+	}
+	return problems
+}
+
+func (p *Project) checkPlaces(ctx context.Context, places []servingAt) (problems []provider.Problem) {
+	for i, at := range places {
 		found := at.check(ctx, p.wantServicesAt(1, at.at))
-		if isFatal(found) && servedAnywhere(ctx, places) { // one of two may die
-			for i := range found {
-				found[i].Fatal = false
+		if isFatal(found) && anyServes(ctx, slices.Delete(slices.Clone(places), i, i+1)) { // one of two may die
+			for j := range found {
+				found[j].Fatal = false
 			}
 		}
 		problems = append(problems, found...)
-	}
-	if p.cluster.Services.Balancer.Mode == spec.BalancerExternal {
-		problems = append(problems, checkBalancer(ctx, p.Balancers()[0])...)
 	}
 	return problems
 }
@@ -253,9 +257,9 @@ func isFatal(problems []provider.Problem) bool {
 	return slices.ContainsFunc(problems, func(p provider.Problem) bool { return p.Fatal })
 }
 
-// servedAnywhere reports whether there are several places, and one serves.
-func servedAnywhere(ctx context.Context, places []servingAt) bool {
-	return len(places) > 1 && slices.ContainsFunc(places, func(at servingAt) bool {
+// anyServes reports whether one of the places serves.
+func anyServes(ctx context.Context, places []servingAt) bool {
+	return slices.ContainsFunc(places, func(at servingAt) bool {
 		_, err := at.status(ctx)
 		return err == nil
 	})

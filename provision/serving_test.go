@@ -1,17 +1,21 @@
 package provision
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/slipway-project/slipway/loadbalancer"
 	"github.com/slipway-project/slipway/provision/kube"
+	"github.com/slipway-project/slipway/provision/provider"
+	"github.com/slipway-project/slipway/provision/services"
 	"github.com/slipway-project/slipway/provision/spec"
 )
 
@@ -56,5 +60,56 @@ func TestBalancerOfTheUser(t *testing.T) {
 	}
 	if problems := checkBalancer(t.Context(), loadbalancer.Config{Frontends: c.Frontends[1:]}); problems != nil {
 		t.Errorf("one that accepts: %+v", problems)
+	}
+}
+
+// A place is a serving that is as a test says.
+type place struct {
+	serving
+	problems []provider.Problem
+	serves   error // why it does not
+	asked    int
+}
+
+func (p *place) check(context.Context, services.Document) []provider.Problem {
+	return slices.Clone(p.problems)
+}
+
+func (p *place) status(context.Context) (services.Status, error) {
+	p.asked++
+	return services.Status{}, p.serves
+}
+
+// Of two places one may fail while the other serves; who fails is not asked
+// again, which takes as long as nobody answers.
+func TestOneOfTwoPlacesMayFail(t *testing.T) {
+	down := errors.New("no route to host")
+	fails := []provider.Problem{{What: "it is down", Fatal: true}}
+	for _, tt := range []struct {
+		name   string
+		places []*place
+		fatal  bool
+		asked  []int
+	}{
+		{"the other serves", []*place{{problems: fails, serves: down}, {}}, false, []int{0, 1}},
+		{"the other is new", []*place{{problems: fails, serves: down}, {serves: down}}, true, []int{0, 1}},
+		{"there is no other", []*place{{problems: fails}}, true, []int{0}},
+		{"nobody fails", []*place{{}, {}}, false, []int{0, 0}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := simulate(t.TempDir(), "c", 1, 1)
+			var places []servingAt
+			for _, p := range tt.places {
+				places = append(places, servingAt{p, netip.MustParseAddr("192.0.2.211")})
+			}
+			problems := s.checkPlaces(t.Context(), places)
+			var asked []int
+			for _, p := range tt.places {
+				asked = append(asked, p.asked)
+			}
+			if isFatal(problems) != tt.fatal || !slices.Equal(asked, tt.asked) {
+				t.Errorf("problems %+v, asked %v", problems, asked)
+			}
+		})
 	}
 }
