@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 GO      ?= go
 SPEC    ?= examples/proxmox-ha/cluster.hcl
 
-.PHONY: build demo test test-unit test-net test-servers test-rehearse test-nightly fuzz fuzz-long lint bench golden docs tools tools-test clean
+.PHONY: build demo test test-unit test-net test-servers test-rehearse test-nightly fuzz lint bench golden docs tools tools-test clean
 
 build: ## the binary, bin/slipway
 	@mkdir -p bin
@@ -45,6 +45,7 @@ test-rehearse: build ## the examples through the real `up` and `down`
 
 SEEDS ?= 1 2 3 4 5
 test-nightly: tools-test build ## what takes longer
+	@tools/install --lists
 	$(GO) test -race -shuffle=on -count=2 ./...
 	$(GO) test -tags rehearse -count=5 -timeout 80m ./cmd/slipway -run Rehearse -skip 'RehearseCrashPoints|SurvivesKill'
 	$(GO) test -tags nightly ./rehearsal/image -run ImageBoots
