@@ -35,7 +35,8 @@ func fitting(files int) (int, error) {
 	}
 	n := maxConn(limit.Max, files)
 	if n < leastUse {
-		return 0, hint.With(fmt.Errorf("file limit %d is too low for a load balancer", limit.Max), "ulimit -Hn 41000")
+		return 0, hint.With(fmt.Errorf("file limit %d is too low for a load balancer", limit.Max),
+			fmt.Sprintf("ulimit -Hn %d", ownFiles+files*mostConn))
 	}
 	return n, nil
 }
