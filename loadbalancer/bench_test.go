@@ -81,31 +81,17 @@ func runBalancer(b *testing.B, program string, size int) (front string, group in
 
 func answerEach(b *testing.B, at netip.AddrPort, size int) {
 	b.Helper()
-	l, err := net.Listen("tcp", at.String())
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { l.Close() })
 	chunk := make([]byte, min(size, 1<<20))
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
+	pipeServer(b, at.String(), func(c *net.TCPConn) {
+		if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+			return
+		}
+		for sent := 0; sent < size; sent += len(chunk) {
+			if _, err := c.Write(chunk); err != nil {
 				return
 			}
-			go func() {
-				defer c.Close()
-				if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
-					return
-				}
-				for sent := 0; sent < size; sent += len(chunk) {
-					if _, err := c.Write(chunk); err != nil {
-						return
-					}
-				}
-			}()
 		}
-	}()
+	})
 }
 
 func healthy(b *testing.B, at netip.AddrPort) {

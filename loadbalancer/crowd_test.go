@@ -27,11 +27,11 @@ const asServers = "LOADBALANCER_TEST_AS_SERVERS"
 // beServers says what it hears, and that it is healthy, until stdin ends.
 func beServers(addresses string) error {
 	for one := range strings.FieldsSeq(addresses) {
-		echo, err := net.Listen("tcp", one)
+		router, err := net.Listen("tcp", one)
 		if err != nil {
 			return err
 		}
-		go echoAll(echo)
+		go acceptAll(router, echo)
 		health, err := net.Listen("tcp", netip.AddrPortFrom(netip.MustParseAddrPort(one).Addr(), 1936).String())
 		if err != nil {
 			return err
@@ -43,23 +43,14 @@ func beServers(addresses string) error {
 	return err
 }
 
-func echoAll(l net.Listener) {
-	for {
-		c, err := l.Accept()
-		if err != nil {
+func echo(c *net.TCPConn) {
+	for b := make([]byte, 4); ; {
+		if _, err := io.ReadFull(c, b); err != nil {
 			return
 		}
-		go func() {
-			defer c.Close()
-			for b := make([]byte, 4); ; {
-				if _, err := io.ReadFull(c, b); err != nil {
-					return
-				}
-				if _, err := c.Write(b); err != nil {
-					return
-				}
-			}
-		}()
+		if _, err := c.Write(b); err != nil {
+			return
+		}
 	}
 }
 

@@ -16,23 +16,28 @@ import (
 )
 
 // pipeServer answers each connection with what do does.
-func pipeServer(t *testing.T, at string, do func(*net.TCPConn)) {
+func pipeServer(t testing.TB, at string, do func(*net.TCPConn)) {
 	t.Helper()
 	l, err := net.Listen("tcp", at)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var group sync.WaitGroup
-	group.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			group.Go(func() { defer c.Close(); do(c.(*net.TCPConn)) })
-		}
-	})
+	group.Go(func() { acceptAll(l, do) })
 	t.Cleanup(func() { l.Close(); group.Wait() })
+}
+
+// acceptAll does something with each connection until l is closed, and closes it.
+func acceptAll(l net.Listener, do func(*net.TCPConn)) {
+	var group sync.WaitGroup
+	defer group.Wait()
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		group.Go(func() { defer c.Close(); do(c.(*net.TCPConn)) })
+	}
 }
 
 // rawFront is an Embedded with one server that does something.
