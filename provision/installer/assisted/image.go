@@ -1,7 +1,9 @@
 package assisted
 
 import (
+	"bufio"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -22,49 +24,39 @@ const (
 // scos-413.9.20230103.0, fedora-coreos-34.20210529.3.0.
 var coreOS = regexp.MustCompile(`(?i)(^|-)(rhcos|scos|fcos|coreos)-`)
 
-// An inspector passes a discovery image on, and ends what no host could be
-// discovered with: as soon as its descriptor has come, and when it is all there.
-type inspector struct {
-	to   io.Writer
-	head []byte // up to the end of the descriptor
-	got  int64
-}
-
-func (i *inspector) Write(p []byte) (int, error) {
-	if missing := descriptorEnd - len(i.head); missing > 0 {
-		i.head = append(i.head, p[:min(missing, len(p))]...)
-		if len(i.head) == descriptorEnd {
-			if err := i.descriptor(); err != nil {
-				return 0, err
-			}
-		}
-	}
-	n, err := i.to.Write(p)
-	i.got += int64(n)
-	return n, err
-}
-
-// descriptor says what is wrong with the kind of image.
-func (i *inspector) descriptor() error {
-	d := i.head[descriptorEnd-sectorBytes:]
+// sizeOf returns how large the image is that begins with head, or says why no
+// host could be discovered with it.
+func sizeOf(head []byte) (int64, error) {
 	const advice = "see what answers at IMAGE_SERVICE_BASE_URL of the assisted service, and which systems its OS_IMAGES name"
+	begins := head[:min(16, len(head))]
+	if len(head) < descriptorEnd {
+		return 0, hint.With(fmt.Errorf("it is no ISO 9660 image, but %d bytes that begin with %q", len(head), begins), advice)
+	}
+	d := head[descriptorEnd-sectorBytes:]
 	if string(d[:6]) != "\x01CD001" {
-		return hint.With(fmt.Errorf("it is no ISO 9660 image, it begins with %q", i.head[:16]), advice)
+		return 0, hint.With(fmt.Errorf("it is no ISO 9660 image, it begins with %q", begins), advice)
 	}
 	if volume := strings.TrimRight(string(d[40:72]), " \x00"); !coreOS.MatchString(volume) {
-		return hint.With(fmt.Errorf("it is %q, no live image of CoreOS: no host would be discovered", volume), advice)
+		return 0, hint.With(fmt.Errorf("it is %q, no live image of CoreOS: no host would be discovered", volume), advice)
 	}
-	return nil
+	return int64(binary.LittleEndian.Uint32(d[80:])) * sectorBytes, nil
 }
 
-// whole says whether all of it has come.
-func (i *inspector) whole() error {
-	if len(i.head) < descriptorEnd {
-		return fmt.Errorf("it is no ISO 9660 image, but %d bytes that begin with %q", i.got, i.head[:min(16, len(i.head))])
+// pass copies a discovery image, and ends one that is none as soon as its
+// descriptor has come. It returns how much has.
+func pass(w io.Writer, image io.Reader) (int64, error) {
+	buffered := bufio.NewReaderSize(image, descriptorEnd)
+	head, err := buffered.Peek(descriptorEnd)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return int64(len(head)), err
 	}
-	blocks := binary.LittleEndian.Uint32(i.head[descriptorEnd-sectorBytes+80:])
-	if size := int64(blocks) * sectorBytes; size > i.got {
-		return fmt.Errorf("it is cut short: %d bytes of %d", i.got, size)
+	size, err := sizeOf(head)
+	if err != nil {
+		return int64(len(head)), err
 	}
-	return nil
+	n, err := io.Copy(w, buffered)
+	if err == nil && n < size {
+		err = fmt.Errorf("it is cut short: %d bytes of %d", n, size)
+	}
+	return n, err
 }

@@ -78,13 +78,9 @@ func (e *Engine) download(ctx context.Context, location *url.URL, w io.Writer, p
 		return 0, fmt.Errorf("status %s", resp.Status)
 	}
 	body := &meter{from: resp.Body, total: max(resp.ContentLength, 0), progress: progress, alive: func() { stalled.Reset(limit) }}
-	image := &inspector{to: w}
-	n, err := io.Copy(image, body)
+	n, err := pass(w, body)
 	if err == nil && resp.ContentLength >= 0 && n != resp.ContentLength {
 		err = io.ErrUnexpectedEOF
-	}
-	if err == nil {
-		err = image.whole()
 	}
 	return n, because(ctx, err)
 }
