@@ -26,7 +26,7 @@ func (p *Plan) machines(c spec.Cluster, o Observed) {
 		delete(found, n.Full)
 		delete(made, n.Name)
 		if exists {
-			p.add(o.keep(n, m))
+			p.add(o.keep(n, m, o.drift(n, m), "it differs from the spec in what the provider can put right"))
 		} else {
 			p.add(o.create(n))
 		}
@@ -58,15 +58,16 @@ func (o Observed) create(n spec.Node) Change {
 	return c
 }
 
-// keep plans for a machine that exists.
-func (o Observed) keep(n spec.Node, m provider.Machine) Change {
-	c := Change{Action: Keep, Kind: Machine, Name: n.Full, Node: o.planned(n), Drift: o.drift(n, m)}
+// keep plans for a machine that exists, in which the provider puts something
+// right for a reason where drift says so.
+func (o Observed) keep(n spec.Node, m provider.Machine, drift []Drift, reason string) Change {
+	c := Change{Action: Keep, Kind: Machine, Name: n.Full, Node: o.planned(n), Drift: drift}
 	c.Node.ID, c.Node.Place = m.ID, m.Place
 	switch {
 	case !o.Recorded[n.Name]:
 		c.Action, c.Reason = Adopt, "it carries the cluster's mark, and no state here knows it"
 	case repaired(c.Drift):
-		c.Action, c.Reason = Update, "it differs from the spec in what the provider can put right"
+		c.Action, c.Reason = Update, reason
 	}
 	return c
 }

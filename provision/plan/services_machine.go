@@ -10,23 +10,11 @@ import (
 // serveFrom plans for the services machine. It is none of the installation's:
 // one that is gone is made again, whatever has become of the cluster.
 func (o Observed) serveFrom(s spec.ServicesMachine, found map[string]provider.Machine) Change {
-	c := Change{Action: Create, Kind: Machine, Name: s.Full, Node: o.planned(s.Node)}
-	m, exists := found[s.Full]
-	if !exists {
-		if o.Made[s.Name] {
-			c.Reason = "the state knows it, and it is gone from the provider"
-		}
-		return c
+	if m, exists := found[s.Full]; exists {
+		return o.keep(s.Node, m, o.settled(s, m), "its disk is smaller than the spec says")
 	}
-	c.Action, c.Reason, c.Drift = Keep, "", o.settled(s, m)
-	c.Node.ID, c.Node.Place = m.ID, m.Place
-	switch {
-	case !o.Recorded[s.Name]:
-		c.Action, c.Reason = Adopt, "it carries the cluster's mark, and no state here knows it"
-	case repaired(c.Drift):
-		c.Action, c.Reason = Update, "its disk is smaller than the spec says"
-	}
-	return c
+	o.Ready = false
+	return o.create(s.Node)
 }
 
 // settled is the drift of the services machine, of which only the disk is ever
