@@ -16,7 +16,7 @@ import (
 // another Debian, which debootstrap leaves in the cache. The tests about it run
 // once more in there.
 func TestNewerHAProxy(t *testing.T) {
-	const tests = "HasNothingToSay|CheckQuotes|Reload|Killed|Adopt|Member|Bootstrap|Draining|BusyPort|Unchanged|HealthSocket"
+	const tests = "HasNothingToSay|CheckQuotes|Reload|Killed|Adopt|Member|Bootstrap|Draining|BusyPort|Unchanged|HealthSocket|LeftOut|FiveDeaths"
 	root := debian(t, "trixie", "haproxy")
 	version, err := exec.Command("chroot", root, "haproxy", "-v").Output()
 	if err != nil {
