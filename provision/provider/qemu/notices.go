@@ -62,8 +62,11 @@ type board struct {
 	up map[string]string // by what it is about
 }
 
+// newBoard begins an empty one: whoever was killed took down nothing.
 func newBoard(runDir string) *board {
-	return &board{path: filepath.Join(runDir, boardFile), up: map[string]string{}}
+	b := &board{path: filepath.Join(runDir, boardFile), up: map[string]string{}}
+	_ = os.Remove(b.path)
+	return b
 }
 
 // of returns what puts up the notices of the DHCP server on a link. Leases
@@ -77,8 +80,19 @@ func (b *board) of(link string) func(dhcpserver.Notice) {
 		case dhcpserver.Rival:
 			b.put(link, link+": "+n.String())
 		default:
-			b.put(string(n.Kind)+n.Name, link+": "+n.String()+", at "+time.Now().Format(time.TimeOnly))
+			b.note(string(n.Kind)+link+n.String(), link+": "+n.String())
 		}
+	}
+}
+
+// note puts up what has happened, with the time of the first of it: a machine
+// that finds its address taken tries again every few seconds.
+func (b *board) note(about, text string) {
+	b.mu.Lock()
+	_, known := b.up[about]
+	b.mu.Unlock()
+	if !known {
+		b.put(about, text+", at "+time.Now().Format(time.TimeOnly))
 	}
 }
 

@@ -6,8 +6,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -97,6 +99,35 @@ func TestBoard(t *testing.T) {
 	}
 	if _, err := readBoard(dir); err == nil || !strings.HasPrefix(err.Error(), "notices of the private network: ") {
 		t.Errorf("a damaged board: %v", err)
+	}
+}
+
+// What happens again and again is told of once, and what a process that was
+// killed has left is told of no more.
+func TestBoardTellsOnce(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		notice := newBoard(dir).of("segment0")
+		declined := dhcpserver.Notice{Kind: dhcpserver.Declined, Name: "control-0", Address: netip.MustParseAddr("192.0.2.10")}
+		notice(declined)
+		first, err := readBoard(dir)
+		if err != nil || len(first) != 1 {
+			t.Fatalf("%q, %v", first, err)
+		}
+		time.Sleep(10 * time.Second)
+		notice(declined)
+		if again, err := readBoard(dir); err != nil || !slices.Equal(again, first) {
+			t.Errorf("after 10 s: %q, %v; want %q", again, err, first)
+		}
+		declined.Name = "control-1"
+		notice(declined)
+		if both, err := readBoard(dir); err != nil || len(both) != 2 {
+			t.Errorf("of another machine: %q, %v", both, err)
+		}
+	})
+	newBoard(dir)
+	if left, err := readBoard(dir); err != nil || len(left) != 0 {
+		t.Errorf("left: %q, %v", left, err)
 	}
 }
 
