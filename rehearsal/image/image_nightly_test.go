@@ -3,13 +3,7 @@
 package image
 
 import (
-	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"net/url"
-	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -20,7 +14,7 @@ import (
 // UEFI boots the same image, from CD and from disk, with variables of the
 // machine's own.
 func TestImageBootsByUEFI(t *testing.T) {
-	_, iso, blank, installed := built(t)
+	iso, blank, installed := built(t)
 	firmware, err := UEFI(t.Context(), testbed.Cache(t))
 	if err != nil {
 		t.Fatal(err)
@@ -39,36 +33,4 @@ func TestImageBootsByUEFI(t *testing.T) {
 			t.Logf("%.0f s", time.Since(began).Seconds())
 		})
 	}
-}
-
-// The ROM of the network device finds an empty disk and no CD, asks DHCP, and
-// fetches a script by TFTP, and by HTTP kernel and initramfs.
-func TestImageBootsByPXE(t *testing.T) {
-	base, _, blank, _ := built(t)
-	files := httptest.NewServer(http.FileServer(http.Dir(base.Dir)))
-	defer files.Close()
-	at, err := url.Parse(files.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tftp := t.TempDir()
-	const loopback = "10.0.2.2" // ours, as QEMU's user network calls it
-	script := fmt.Sprintf("#!ipxe\nset from http://%s:%s\nkernel ${from}/%s %s\ninitrd ${from}/%s\nboot\n",
-		loopback, at.Port(), Kernel, CommandLine, Initramfs)
-	if err := os.WriteFile(filepath.Join(tftp, "boot.ipxe"), []byte(script), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	v := guestOf(t, blank, "")
-	args := v.Args()
-	for i, arg := range args {
-		switch {
-		case strings.HasPrefix(arg, "user,id=net0"):
-			args[i] += ",tftp=" + tftp + ",bootfile=boot.ipxe"
-		case strings.HasPrefix(arg, "virtio-net-pci,"):
-			args[i] = strings.Replace(arg, "romfile=", "bootindex=3", 1)
-		}
-	}
-	began := time.Now()
-	seesHardware(t, bootWith(t, v, args))
-	t.Logf("%.0f s", time.Since(began).Seconds())
 }

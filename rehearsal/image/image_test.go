@@ -26,9 +26,9 @@ func needTools(t *testing.T) {
 	}
 }
 
-// An image whose program is testdata/init, and a disk to install it on with
-// what was copied there.
-func built(t *testing.T) (base Base, iso, blank, installed string) {
+// built is an image whose program is testdata/init, an empty disk, and one that
+// the image was copied to.
+func built(t *testing.T) (iso, blank, installed string) {
 	t.Helper()
 	needTools(t)
 	dir := t.TempDir()
@@ -56,13 +56,13 @@ func built(t *testing.T) (base Base, iso, blank, installed string) {
 			t.Fatal(err)
 		}
 	}
-	return base, iso, blank, installed
+	return iso, blank, installed
 }
 
 // The image boots on BIOS, from CD and, copied to a disk, from there; its
 // program sees network, disk and CD. On UEFI it does so nightly.
 func TestImageBoots(t *testing.T) {
-	_, iso, blank, installed := built(t)
+	iso, blank, installed := built(t)
 	for name, v := range map[string]qemu.VM{
 		"from CD":   guestOf(t, blank, iso),
 		"from disk": guestOf(t, installed, ""),
@@ -96,15 +96,9 @@ func seesHardware(t *testing.T, said string) {
 // boot runs v until it resets, and returns what it wrote to its console.
 func boot(t *testing.T, v qemu.VM) string {
 	t.Helper()
-	return bootWith(t, v, v.Args())
-}
-
-// bootWith is boot with other arguments than v's own.
-func bootWith(t *testing.T, v qemu.VM, args []string) string {
-	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, qemu.Program, args...).CombinedOutput()
+	out, err := exec.CommandContext(ctx, qemu.Program, v.Args()...).CombinedOutput()
 	said, _ := os.ReadFile(v.Serial())
 	if err != nil {
 		t.Fatalf("%v: %s%s", err, out, said)
