@@ -41,7 +41,7 @@ func halt(how int) {
 
 // run is the machine from its kernel's start to a reset.
 func run(say func(any)) error {
-	if err := prepare(); err != nil {
+	if err := image.Prepare(); err != nil {
 		return err
 	}
 	ctx, reset := context.WithCancel(context.Background()) // the machine's life

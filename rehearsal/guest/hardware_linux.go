@@ -2,11 +2,13 @@ package guest
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -113,4 +115,23 @@ func interfaces() (nics []node.NIC, err error) {
 		return nil, errors.New("the machine has no network interface")
 	}
 	return nics, nil
+}
+
+// appearTime is how long a driver may take to find its device.
+const appearTime = 10 * time.Second
+
+// appear waits for a device.
+func appear(path string) error {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(appearTime); ; {
+		if _, err := os.Stat(path); err == nil {
+			return nil
+		}
+		select {
+		case <-deadline:
+			return fmt.Errorf("there is no %s", path)
+		case <-tick.C:
+		}
+	}
 }

@@ -3,7 +3,6 @@ package qemu
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -17,16 +16,8 @@ const ownKernelTests = "^(TestVLANsOfABridgeAreApart|TestATapIsAnAccessPort|Test
 // firstProcess is this binary as that of a virtual machine: it runs its tests
 // on that kernel, and ends the machine.
 func firstProcess(m *testing.M) {
-	for target, kind := range map[string]string{"/proc": "proc", "/sys": "sysfs", "/dev": "devtmpfs"} {
-		if err := unix.Mount(kind, target, kind, 0, ""); err != nil {
-			fmt.Println(target, err)
-		}
-	}
-	modules, _ := filepath.Glob(image.ModulesDir + "/*.ko")
-	for _, path := range modules {
-		if err := load(path); err != nil {
-			fmt.Println(path, err)
-		}
+	if err := image.Prepare(); err != nil {
+		fmt.Println(err)
 	}
 	os.Args = []string{"/init", "-test.v", "-test.run=" + ownKernelTests}
 	if err := os.Setenv(insideVariable, "1"); err != nil {
@@ -34,13 +25,4 @@ func firstProcess(m *testing.M) {
 	}
 	m.Run()
 	_ = unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART) // root may
-}
-
-func load(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return unix.FinitModule(int(f.Fd()), "", 0)
 }
