@@ -114,7 +114,7 @@ func TestBoardTellsOnce(t *testing.T) {
 		if err != nil || len(first) != 1 {
 			t.Fatalf("%q, %v", first, err)
 		}
-		time.Sleep(10 * time.Second)
+		<-time.After(10 * time.Second)
 		notice(declined)
 		if again, err := readBoard(dir); err != nil || !slices.Equal(again, first) {
 			t.Errorf("after 10 s: %q, %v; want %q", again, err, first)
