@@ -2,6 +2,7 @@ package spec
 
 import (
 	"reflect"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 )
@@ -15,16 +16,16 @@ func (r *reader) leaveOut(raw any) {
 
 func (r *reader) leaveOutOf(raw reflect.Value) {
 	for i := range raw.NumField() {
-		switch field := raw.Field(i); raw.Type().Field(i).Type {
-		case reflect.TypeFor[*hcl.Attribute]():
+		field, is := raw.Field(i), raw.Type().Field(i)
+		_, kind, _ := strings.Cut(is.Tag.Get("hcl"), ",")
+		switch {
+		case is.Type == reflect.TypeFor[*hcl.Attribute]():
 			if a := field.Interface().(*hcl.Attribute); a != nil && !varies(a) && r.isNull(a) {
 				field.SetZero()
 			}
-		case reflect.TypeFor[*rawSSH](), reflect.TypeFor[*rawServices](), reflect.TypeFor[*rawDNS](), reflect.TypeFor[*rawServicesVM](), reflect.TypeFor[*rawCloudImage]():
-			if !field.IsNil() {
-				r.leaveOutOf(field.Elem())
-			}
-		case reflect.TypeFor[[]rawMachines](), reflect.TypeFor[[]rawCheck]():
+		case kind == "block" && is.Type.Kind() == reflect.Pointer && !field.IsNil():
+			r.leaveOutOf(field.Elem())
+		case kind == "block" && is.Type.Kind() == reflect.Slice:
 			for j := range field.Len() {
 				r.leaveOutOf(field.Index(j))
 			}

@@ -235,7 +235,7 @@ func TestGivenValuesCanBeHandedOn(t *testing.T) {
 // A variable that is null leaves out the line it is used in.
 func TestNullIsLeftOut(t *testing.T) {
 	text := "variable \"n\" { default = null }\n" + strings.NewReplacer(`gateway = "192.0.2.1"`, "gateway = \"192.0.2.1\"\n  upstream = var.n",
-		"  pull_secret = secret.pull", "  pull_secret = var.n\n  ttl = var.n\n  protect = var.n", "services { address", "services {\n mode = var.n\n dns { mode = var.n }\n address",
+		"  pull_secret = secret.pull", "  pull_secret = var.n\n  ttl = var.n\n  protect = var.n", "services { address", "services {\n mode = var.n\n dns { mode = var.n }\n load_balancer { mode = var.n }\n address",
 		`"192.0.2.210" }`, "\"192.0.2.210\"\n}", "{ count = 2 }", "{\n count = 2\n cpus = var.n\n addresses = var.n\n for_each = var.n\n}").Replace(valid)
 	s, diags, _ := load(t, text)
 	if s == nil || len(diags) > 0 {
