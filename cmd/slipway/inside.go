@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,8 +11,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
-	"github.com/slipway-project/slipway/internal/hint"
 	"github.com/slipway-project/slipway/provision"
 )
 
@@ -43,26 +41,40 @@ func (a *app) enterNetwork(ctx context.Context, ensure bool) error {
 	if err != nil || network == nil {
 		return err
 	}
-	if slices.Contains(a.files, "-") {
-		return usage(hint.With(errors.New("a cluster in a private network needs its spec in a file"), "write it to a file, and name that with -f"))
-	}
 	a.tellPublished(p, network)
+	if a.typed != nil {
+		if err := retype(a.typed); err != nil {
+			return fmt.Errorf("pass the spec on: %w", err)
+		}
+	}
 	return become(ctx, network.Enter)
 }
 
-// quietProject opens the project without a word, and leaves stdin as it was.
+// quietProject opens the project without a word.
 func (a *app) quietProject() (*provision.Project, error) {
-	stdin, stderr := a.stdin, a.stderr
+	stderr := a.stderr
 	a.stderr = io.Discard
-	if slices.Contains(a.files, "-") {
-		text, err := io.ReadAll(stdin)
-		if err != nil {
-			return nil, err
-		}
-		a.stdin, stdin = bytes.NewReader(text), bytes.NewReader(text)
-	}
-	defer func() { a.stdin, a.stderr = stdin, stderr }()
+	defer func() { a.stderr = stderr }()
 	return a.project(nil)
+}
+
+// retype has what was read from standard input read there again.
+func retype(text []byte) error {
+	f, err := os.CreateTemp("", "slipway-")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := os.Remove(f.Name()); err != nil {
+		return err
+	}
+	if _, err := f.Write(text); err != nil {
+		return err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	return unix.Dup2(int(f.Fd()), 0)
 }
 
 // become runs this very command line behind prefix, in the place of this

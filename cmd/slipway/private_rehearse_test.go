@@ -69,8 +69,15 @@ func (w *testWorld) killedServing(t *testing.T) (published string) {
 	if got := w.must(t, tryIt(t, "status")...); !strings.Contains(got, "Services:  serving") {
 		t.Errorf("status: %s", got)
 	}
-	if got := w.must(t, "plan", "-f", laptopSpec); !strings.Contains(got, "services") {
-		t.Errorf("plan: %s", got)
+	typed, err := os.Open(laptopSpec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer typed.Close()
+	plan := w.slipway(t, "plan", "-f", "-")
+	plan.Stdin = typed
+	if got, err := plan.CombinedOutput(); err != nil || !strings.Contains(string(got), "services") {
+		t.Errorf("plan of what is typed: %v: %s", err, got)
 	}
 	if got := w.must(t, tryIt(t, "dns check")...); strings.Contains(got, "WRONG") {
 		t.Errorf("dns check: %s", got)

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -35,14 +37,31 @@ func (a *app) read() (reading, error) {
 	if err != nil {
 		return reading{}, &exitError{provision.ExitSpec, err}
 	}
+	if err := a.keepInput(); err != nil {
+		return reading{}, err
+	}
 	loaded, diags, files := spec.Load(paths, spec.Options{
-		Override: a.override, LookupEnv: os.LookupEnv, Stdin: a.stdin,
+		Override: a.override, LookupEnv: os.LookupEnv, Stdin: bytes.NewReader(a.typed),
 		Vars: a.vars, VarFiles: a.varFiles,
 		ProviderTypes: providers.Types(), ValidateProvider: providers.Validate,
 		InstallerTypes: installers.Types(), ValidateInstaller: installers.Validate,
 	})
 	r := reading{loaded, files}
 	return r, a.diagnose(r, diags)
+}
+
+// keepInput reads standard input once, if a spec is there: it is read again by
+// a verb that looks for its network first, and by those in a rehearsal.
+func (a *app) keepInput() error {
+	if a.typed != nil || !slices.Contains(a.files, "-") {
+		return nil
+	}
+	text, err := io.ReadAll(a.stdin)
+	if err != nil {
+		return fmt.Errorf("read the spec from standard input: %w", err)
+	}
+	a.typed = text
+	return nil
 }
 
 // diagnose prints diagnostics; errors among them end the verb with exit 3.

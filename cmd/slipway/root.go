@@ -19,6 +19,7 @@ import (
 // app is what all verbs share: the streams and the global flags.
 type app struct {
 	stdin          io.Reader
+	typed          []byte // standard input, where a spec is there: see keepInput
 	stdout, stderr io.Writer
 	// patient is set by verbs that have processes or a world to take down
 	// before they end.

@@ -86,7 +86,6 @@ type world struct {
 	*datacentre
 	app     *app
 	exe     string
-	stdin   []byte // what the spec "-" is
 	process *rehearsal.Process
 }
 
@@ -95,10 +94,6 @@ type world struct {
 func (a *app) openWorld(ctx context.Context, o rehearseFlags, specs [][]string, refuse func([]reading) error) (*world, error) {
 	if err := o.check(); err != nil {
 		return nil, usage(err)
-	}
-	stdin, err := a.keepInput(specs)
-	if err != nil {
-		return nil, err
 	}
 	readings, err := a.readEach(specs)
 	if err == nil && refuse != nil {
@@ -115,7 +110,7 @@ func (a *app) openWorld(ctx context.Context, o rehearseFlags, specs [][]string, 
 	if err != nil {
 		return nil, err
 	}
-	w := &world{app: a, exe: exe, stdin: stdin}
+	w := &world{app: a, exe: exe}
 	if err := w.open(ctx, dir, o, readings); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
@@ -138,19 +133,6 @@ func (w *world) open(ctx context.Context, dir string, o rehearseFlags, specs []r
 		return errors.Join(err, w.close())
 	}
 	return nil
-}
-
-// keepInput reads standard input if a spec is there, for the world and for
-// every verb in it.
-func (a *app) keepInput(specs [][]string) (text []byte, err error) {
-	if !slices.ContainsFunc(specs, func(files []string) bool { return slices.Contains(files, "-") }) {
-		return nil, nil
-	}
-	if text, err = io.ReadAll(a.stdin); err != nil {
-		return nil, fmt.Errorf("read the spec from standard input: %w", err)
-	}
-	a.stdin = bytes.NewReader(text)
-	return text, nil
 }
 
 func (a *app) readEach(specs [][]string) (readings []reading, err error) {
@@ -187,7 +169,7 @@ func (w *world) command(ctx context.Context, args ...string) *exec.Cmd {
 		cmd.Args = append(cmd.Args, "--cluster", w.app.cluster)
 	}
 	cmd.Env = w.environment()
-	cmd.Stdin = bytes.NewReader(w.stdin)
+	cmd.Stdin = bytes.NewReader(w.app.typed)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = takeDown
 	// Ctrl-C reaches slipway through Cancel, once, and not from the terminal.
