@@ -58,6 +58,9 @@ func newDatacentre(a *app, dir string, o rehearseFlags, specs []reading) (*datac
 			}
 		}
 	}
+	if len(o.faults) > 0 && len(d.config.Hypervisors) == 0 {
+		return nil, usage(hint.With(errors.New("no hypervisor is simulated for --fault to strike"), "leave --fault out, or rehearse a spec of provider \"proxmox\""))
+	}
 	d.settleLaptop()
 	d.replace("state directory", filepath.Join(dir, "home"))
 	return d, nil

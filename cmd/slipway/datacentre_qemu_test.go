@@ -16,7 +16,7 @@ import (
 )
 
 // newLaptop is the datacentre of examples/qemu with something changed.
-func newLaptop(t *testing.T, kind string, change ...string) (*datacentre, error) {
+func newLaptop(t *testing.T, o rehearseFlags, change ...string) (*datacentre, error) {
 	t.Helper()
 	text, err := os.ReadFile("../../examples/qemu/cluster.hcl")
 	if err != nil {
@@ -31,11 +31,13 @@ func newLaptop(t *testing.T, kind string, change ...string) (*datacentre, error)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newDatacentre(a, "/world", rehearseFlags{speed: 100, machines: machineFlags{kind: kind}}, []reading{r})
+	return newDatacentre(a, "/world", o, []reading{r})
 }
 
+var onQEMU = rehearseFlags{speed: 100, machines: machineFlags{kind: qemuMachines}}
+
 func TestRehearsalOfProviderQEMU(t *testing.T) {
-	d, err := newLaptop(t, qemuMachines)
+	d, err := newLaptop(t, onQEMU)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +65,7 @@ func TestRehearsalOfProviderQEMU(t *testing.T) {
 // This host is in a network that no cluster's is taken for.
 func TestRehearsalIsElsewhere(t *testing.T) {
 	for cidr, want := range map[string]string{"192.0.2.": "203.0.113.2", "203.0.113.": "192.0.2.2"} {
-		d, err := newLaptop(t, qemuMachines, "192.0.2.", cidr)
+		d, err := newLaptop(t, onQEMU, "192.0.2.", cidr)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,11 +76,18 @@ func TestRehearsalIsElsewhere(t *testing.T) {
 }
 
 func TestRehearsalOfProviderQEMURefuses(t *testing.T) {
-	for _, tt := range []struct{ name, kind, change, want, hint string }{
-		{"simulated machines", simulatedMachines, "", `mycluster.lab.test: machines of provider "qemu" are real in a rehearsal too`, "add --machines qemu"},
-		{"a bridge", qemuMachines, `network = "bridge"`, `mycluster.lab.test: a bridge of this host is not rehearsed`, `rehearse the spec with network = "private"`},
+	simulated, faulty := onQEMU, onQEMU
+	simulated.machines.kind, faulty.faults = simulatedMachines, []string{"lost-reply"}
+	for _, tt := range []struct {
+		name               string
+		flags              rehearseFlags
+		change, want, hint string
+	}{
+		{"simulated machines", simulated, "", `mycluster.lab.test: machines of provider "qemu" are real in a rehearsal too`, "add --machines qemu"},
+		{"a fault", faulty, "", "no hypervisor is simulated for --fault to strike", `leave --fault out, or rehearse a spec of provider "proxmox"`},
+		{"a bridge", onQEMU, `network = "bridge"`, `mycluster.lab.test: a bridge of this host is not rehearsed`, `rehearse the spec with network = "private"`},
 	} {
-		_, err := newLaptop(t, tt.kind, `dir = "machines"`, tt.change)
+		_, err := newLaptop(t, tt.flags, `dir = "machines"`, tt.change)
 		if err == nil || err.Error() != tt.want || hint.Of(err) != tt.hint {
 			t.Errorf("%s: %v (%s)", tt.name, err, hint.Of(err))
 		}
