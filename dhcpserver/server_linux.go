@@ -142,7 +142,8 @@ const mostStrangers = 64
 
 // meet tells of who asks for an address here and has no reservation, once.
 func (s *Server) meet(m *dhcpv4.DHCPv4) {
-	if m.OpCode != dhcpv4.OpcodeBootRequest || len(m.ClientHWAddr) != len(MAC{}) || m.ClassIdentifier() == probeClass {
+	asks := m.MessageType() == dhcpv4.MessageTypeDiscover || m.MessageType() == dhcpv4.MessageTypeRequest // one with an address may inform itself
+	if !asks || len(m.ClientHWAddr) != len(MAC{}) || m.ClassIdentifier() == probeClass {
 		return
 	}
 	mac := MAC(m.ClientHWAddr)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -94,6 +95,25 @@ func TestStrangerGetsNone(t *testing.T) {
 	}
 	if n := <-notices; n != (Notice{Kind: Stranger, Name: theirs.String()}) || len(notices) > 0 {
 		t.Errorf("notice %+v, and %d more", n, len(notices))
+	}
+}
+
+// They are told of once, and not when they have an address and ask for the rest,
+// as hosts with a static one do.
+func TestStrangersAreToldOfOnce(t *testing.T) {
+	var told []Notice
+	s := &Server{notice: func(n Notice) { told = append(told, n) }, strangers: map[MAC]bool{}}
+	static := MAC{0x02, 0, 0, 0, 0, 10}
+	probe, err := stranger()
+	must(t, err)
+	for _, m := range []*dhcpv4.DHCPv4{
+		message(t, dhcpv4.MessageTypeInform, static), message(t, dhcpv4.MessageTypeRelease, static), probe,
+		message(t, dhcpv4.MessageTypeDiscover, theirs), message(t, dhcpv4.MessageTypeRequest, theirs),
+	} {
+		s.handle(m.ToBytes())
+	}
+	if want := []Notice{{Kind: Stranger, Name: theirs.String()}}; !slices.Equal(told, want) {
+		t.Errorf("told of %+v, want %+v", told, want)
 	}
 }
 
