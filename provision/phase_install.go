@@ -239,7 +239,7 @@ func (r *run) failed(p installer.Progress) error {
 func (r *run) explain(ctx context.Context, p installer.Progress) error {
 	var why []string
 	for _, f := range p.Blocking {
-		why = append(why, strings.TrimSpace(f.Node+" "+f.ID+": "+f.Message))
+		why = append(why, f.String())
 	}
 	silent := r.explainAllSilent(ctx, p)
 	for i, h := range p.Hosts {

@@ -200,6 +200,10 @@ func (e engine) Remove(ctx context.Context, _ provider.Mark) error {
 }
 
 // Poll shows how far the hosts are by the time that has passed.
+func (e engine) Look(ctx context.Context, c installer.Cluster, ref installer.Ref) (installer.Progress, error) {
+	return e.Poll(ctx, c, ref)
+}
+
 func (e engine) Poll(ctx context.Context, c installer.Cluster, _ installer.Ref) (installer.Progress, error) {
 	if err := e.act(ctx, "poll", 0, 0); err != nil {
 		return installer.Progress{}, err

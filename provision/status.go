@@ -3,10 +3,12 @@ package provision
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"time"
 
+	"github.com/slipway-project/slipway/provision/installer"
 	"github.com/slipway-project/slipway/provision/kube"
 	"github.com/slipway-project/slipway/provision/provider"
 	"github.com/slipway-project/slipway/provision/spec"
@@ -14,13 +16,15 @@ import (
 
 // A Status is where a cluster stands, each part as its owner says it.
 type Status struct {
-	Cluster  string       `json:"cluster"`
-	State    string       `json:"state"` // absent, making, ready, degraded
-	Created  time.Time    `json:"created,omitzero"`
-	Expires  time.Time    `json:"expires,omitzero"` // when `down --expired` may remove it
-	Ready    time.Time    `json:"ready,omitzero"`   // when it was last seen whole by `up`
-	Nodes    []NodeStatus `json:"nodes"`
-	Services string       `json:"services"` // serving, stopped
+	Cluster string       `json:"cluster"`
+	State   string       `json:"state"` // absent, making, ready, degraded
+	Created time.Time    `json:"created,omitzero"`
+	Expires time.Time    `json:"expires,omitzero"` // when `down --expired` may remove it
+	Ready   time.Time    `json:"ready,omitzero"`   // when it was last seen whole by `up`
+	Nodes   []NodeStatus `json:"nodes"`
+	// Installation is what the installer says, until there is a kubeconfig.
+	Installation string `json:"installation,omitempty"`
+	Services     string `json:"services"` // serving, stopped
 	// ServicesMachine is what the services run on, where slipway made it.
 	ServicesMachine *NodeStatus `json:"services_machine,omitempty"`
 	API             string      `json:"api"` // ready, or why not
@@ -37,6 +41,7 @@ type NodeStatus struct {
 	Machine string `json:"machine"` // absent, off, on
 	ID      string `json:"id,omitempty"`
 	Place   string `json:"place,omitempty"`
+	Stage   string `json:"stage,omitempty"` // in the installer's words, until there is a kubeconfig
 	Ready   bool   `json:"ready"`
 }
 
@@ -60,8 +65,35 @@ func (p *Project) Status(ctx context.Context) (Status, error) {
 	for _, n := range p.Nodes() {
 		s.Nodes = append(s.Nodes, nodeStatus(n, ms, report.Nodes))
 	}
+	if s.Kubeconfig == "" && doc.Ref != nil {
+		p.installStatus(ctx, &s, *doc.Ref)
+	}
 	s.State = stateOf(s, len(ms), report)
 	return s, nil
+}
+
+// installStatus asks the installer how far it is, and what it waits for. That
+// it does not answer is an answer.
+func (p *Project) installStatus(ctx context.Context, s *Status, ref installer.Ref) {
+	ctx, cancel := context.WithTimeout(ctx, askAPI)
+	defer cancel()
+	seen, err := p.installer.Look(ctx, p.wantCluster(provider.Mark{Cluster: s.Cluster}, nil), ref)
+	if err != nil {
+		s.Installation = err.Error()
+		return
+	}
+	s.Installation = fmt.Sprintf("%s, %d%%: %s", seen.State, seen.Percent, seen.Info)
+	for i, h := range seen.Hosts {
+		if h.Seen {
+			s.Nodes[i].Stage = stageOf(h)
+		}
+		if h.Failed {
+			s.Wrong = append(s.Wrong, h.Node+": "+h.Info)
+		}
+	}
+	for _, f := range seen.Blocking {
+		s.Wrong = append(s.Wrong, f.String())
+	}
 }
 
 func (p *Project) apiStatus(ctx context.Context, s *Status) kube.Report {

@@ -190,8 +190,14 @@ func TestRehearseSecondRunIsToldWhoHolds(t *testing.T) {
 	if want := fmt.Sprintf("is held by `slipway up` (pid %d on ", first.Process.Pid); !strings.Contains(told, want) || !strings.Contains(told, "now at step ") {
 		t.Errorf("stderr lacks %q and the step:\n%s", want, told)
 	}
+	if s := w.must(t, "status", "-f", example); !strings.Contains(s, "\nInstaller: ") || !strings.Contains(s, "no kubeconfig yet") {
+		t.Errorf("status while it is made:\n%s", s)
+	}
 	if err := first.Wait(); err != nil {
 		t.Error(err)
+	}
+	if s := w.must(t, "status", "-f", example); strings.Contains(s, "Installer") || strings.Count(s, "Ready") != 5 {
+		t.Errorf("status when it is Ready:\n%s", s)
 	}
 	w.goneAfterDown(t, example)
 }

@@ -53,12 +53,16 @@ func (a *app) printStatus(s provision.Status) error {
 	fmt.Fprintln(a.stdout)
 	rows := make([][]string, len(s.Nodes))
 	for i, n := range s.Nodes {
-		rows[i] = []string{n.Name, n.Role, n.Address, n.Machine, n.ID, n.Place, readiness(n.Ready)}
+		rows[i] = []string{n.Name, n.Role, n.Address, n.Machine, n.ID, n.Place, progressOf(n)}
 	}
 	if err := view.Table(a.stdout, []string{"node", "role", "address", "machine", "id", "place", "status"}, rows); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "\nServices:  %s\nAPI:       %s\n", servicesWords(s), s.API)
+	fmt.Fprintln(a.stdout)
+	if s.Installation != "" {
+		fmt.Fprintf(a.stdout, "Installer: %s\n", s.Installation)
+	}
+	fmt.Fprintf(a.stdout, "Services:  %s\nAPI:       %s\n", servicesWords(s), s.API)
 	if s.Console != "" {
 		fmt.Fprintf(a.stdout, "Console:   %s\n", s.Console)
 	}
@@ -66,6 +70,14 @@ func (a *app) printStatus(s provision.Status) error {
 		fmt.Fprintf(a.stdout, "wrong: %s\n", w)
 	}
 	return nil
+}
+
+// progressOf is where a node stands: in the cluster, or on the way there.
+func progressOf(n provision.NodeStatus) string {
+	if n.Stage != "" {
+		return n.Stage
+	}
+	return readiness(n.Ready)
 }
 
 // servicesWords says how the services are, and the machine that was made for

@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"net/netip"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -112,6 +113,9 @@ type Finding struct {
 	Message string
 }
 
+// String is the finding with whom it is about.
+func (f Finding) String() string { return strings.TrimSpace(f.Node + " " + f.ID + ": " + f.Message) }
+
 // Credentials is what a finished installation hands over. Kubeconfig and
 // Password are secret.
 type Credentials struct {
@@ -129,6 +133,8 @@ type Installer interface {
 	Register(ctx context.Context, c Cluster) (Ref, error)
 	// Media writes the boot image to w and returns its size in bytes.
 	Media(ctx context.Context, ref Ref, w io.Writer, progress func(got, total int64)) (int64, error)
+	// Look looks once and changes nothing.
+	Look(ctx context.Context, c Cluster, ref Ref) (Progress, error)
 	// Poll looks once, and sets role, host name and disk where they differ.
 	Poll(ctx context.Context, c Cluster, ref Ref) (Progress, error)
 	// Install begins the installation; already begun is no error.

@@ -24,14 +24,32 @@ func (e *Engine) Poll(ctx context.Context, c installer.Cluster, ref installer.Re
 	if err != nil {
 		return installer.Progress{}, err
 	}
+	p := e.progress(c, seen)
+	if p.State == installer.Ready && changed {
+		p.State = installer.Discovering
+	}
+	return p, nil
+}
+
+// Look looks once: one GET.
+func (e *Engine) Look(ctx context.Context, c installer.Cluster, ref installer.Ref) (installer.Progress, error) {
+	seen, err := e.look(ctx, ref)
+	if err != nil {
+		return installer.Progress{}, fmt.Errorf("look at cluster %s: %w", c.FullName(), err)
+	}
+	return e.progress(c, seen), nil
+}
+
+// progress is what was seen, with what stands against it.
+func (e *Engine) progress(c installer.Cluster, seen cluster) installer.Progress {
 	p := progressOf(c, seen)
 	if p.State == installer.Discovering || p.State == installer.Ready { // later rows fail for hosts that are rebooting
 		p.Blocking = e.blocking(c, seen)
 	}
-	if p.State == installer.Ready && (changed || !complete(p)) {
+	if p.State == installer.Ready && !complete(p) {
 		p.State = installer.Discovering
 	}
-	return p, nil
+	return p
 }
 
 func (e *Engine) look(ctx context.Context, ref installer.Ref) (cluster, error) {
