@@ -5,10 +5,10 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
+	"github.com/slipway-project/slipway/internal/testbed"
 	"github.com/slipway-project/slipway/provision"
 )
 
@@ -17,13 +17,7 @@ import (
 // then, and goes on where it stopped. Then down does the same on a disk that
 // was filled up.
 func TestRehearseFullDisk(t *testing.T) {
-	switch {
-	case os.Geteuid() == 0:
-	case os.Getenv("CI") == "true":
-		t.Fatal("mounts a small disk inside the rehearsal: needs root")
-	default:
-		t.Skip("mounts a small disk inside the rehearsal: needs root")
-	}
+	testbed.Root(t, "to mount a small disk inside the rehearsal")
 	w := openWorldAt(t, crashSpeed, example)
 	home := w.ready.Env["SLIPWAY_HOME"]
 	w.mount(t, "none", home, "-t", "tmpfs", "-o", "size=4k,mode=700")

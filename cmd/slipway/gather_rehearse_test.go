@@ -9,10 +9,11 @@ import (
 	"errors"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/slipway-project/slipway/internal/testbed"
 )
 
 // The real ssh logs in to nodes as slipway knows them, and its exit code is
@@ -133,15 +134,10 @@ func bundleFiles(t *testing.T, path string) map[string]string {
 // A terminal sees the progress of a run, and its cursor again afterwards.
 func TestRehearseOnATerminal(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("script"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("needs script(1): ", err)
-		}
-		t.Skip("needs script(1): ", err)
-	}
+	script := testbed.Program(t, "script")
 	w := openTestWorld(t, example)
 	line := w.exe + " up --yes -f " + example + " && " + w.exe + " down --yes -f " + example
-	cmd := w.command("script", "-qec", "stty cols 100 rows 30; "+line, "/dev/null")
+	cmd := w.command(script, "-qec", "stty cols 100 rows 30; "+line, "/dev/null")
 	cmd.Env = append(cmd.Env, "TERM=xterm", "CI=")
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/slipway-project/slipway/internal/qemu"
+	"github.com/slipway-project/slipway/internal/testbed"
 	"github.com/slipway-project/slipway/rehearsal/guest"
 	"github.com/slipway-project/slipway/rehearsal/image"
 )
@@ -70,9 +71,7 @@ const specOfNobody = "cluster.hcl"
 func rehearseAsNobody(t *testing.T, spec string, args ...string) rehearsalReport {
 	t.Helper()
 	needMachines(t)
-	if os.Geteuid() != 0 {
-		t.Skip("needs root, to become an ordinary user")
-	}
+	testbed.Root(t, "to become an ordinary user")
 	dir, err := os.MkdirTemp("/tmp", "slipway-nobody-") // short, and open to all
 	if err != nil {
 		t.Fatal(err)

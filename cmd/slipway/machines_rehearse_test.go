@@ -20,18 +20,15 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/slipway-project/slipway/internal/hint"
+	"github.com/slipway-project/slipway/internal/testbed"
 	"github.com/slipway-project/slipway/provision/event"
 	"github.com/slipway-project/slipway/rehearsal/node"
 )
 
-// needMachines skips, but not in CI, where virtual machines cannot run.
 func needMachines(t *testing.T) {
 	t.Helper()
 	if err := canRunMachines(slipway(t)); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skipf("no virtual machines here: %v (%s)", err, hint.Of(err))
+		testbed.Missing(t, "virtual machines: %v (%s)", err, hint.Of(err))
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/slipway-project/slipway/internal/testbed"
 )
 
 // Every verb has a page, which groff reads without a complaint.
@@ -24,14 +26,7 @@ func TestManualPages(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	groff, err := exec.LookPath("groff")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("needs groff: ", err)
-		}
-		t.Skip("needs groff: ", err)
-	}
-	cmd := exec.Command(groff, append([]string{"-man", "-ww", "-Tascii", "-z"}, pages...)...)
+	cmd := exec.Command(testbed.Program(t, "groff"), append([]string{"-man", "-ww", "-Tascii", "-z"}, pages...)...)
 	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("groff: %v\n%s", err, out)
 	}

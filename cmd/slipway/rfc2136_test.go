@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/slipway-project/slipway/internal/testbed"
 )
 
 const namedSecret = "c2xpcHdheS1yZWhlYXJzYWwtc2VjcmV0LW9mLXRzaWc="
@@ -44,20 +46,10 @@ func TestRehearseRFC2136(t *testing.T) {
 	w.noResidue(t)
 }
 
-// startNamed runs the named that the tests of package update have unpacked.
+// startNamed runs the named of the distribution.
 func (w *testWorld) startNamed(t *testing.T) (stop func()) {
 	t.Helper()
-	cache, err := os.UserCacheDir()
-	root := filepath.Join(cache, "slipway-test", "bind9")
-	if dir := os.Getenv("SLIPWAY_TEST_CACHE"); dir != "" {
-		root, err = filepath.Join(dir, "bind9"), nil
-	}
-	if _, statErr := os.Stat(filepath.Join(root, "usr/sbin/named")); err != nil || statErr != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("no named: `make test-servers` unpacks it first")
-		}
-		t.Skip("no named: `make test-servers` unpacks it")
-	}
+	root := testbed.Packages(t, "bind9")
 	dir := t.TempDir()
 	conf := fmt.Sprintf("options { directory %q; pid-file none; listen-on { 192.0.2.53; }; listen-on-v6 { none; }; recursion no; dnssec-validation no; session-keyfile none; };\ncontrols {};\nkey slipway. { algorithm hmac-sha256; secret %q; };\n", dir, namedSecret)
 	for _, zone := range []string{"mycluster.lab.test", "2.0.192.in-addr.arpa"} {
