@@ -77,7 +77,7 @@ func (s *Site) Handler(report func(hostID string, state HostState)) http.Handler
 			return
 		}
 		id := r.Header.Get(hostHeader)
-		state.Boots = s.boots(id)
+		state.Boots = s.heard(id).count()
 		report(id, state)
 		writeJSON(w, http.StatusOK, time.Now())
 	})
@@ -90,32 +90,35 @@ func (s *Site) Handler(report func(hostID string, state HostState)) http.Handler
 // hear notices that a host has booted again: before it does anything else,
 // what ran on it is known to run no more, however it ended.
 func (s *Site) hear(hostID, bootID string) {
-	s.mu.Lock()
-	h := s.hosts[hostID]
-	if h == nil {
-		h = new(heard)
-		s.hosts[hostID] = h
-	}
-	again := h.boot != bootID
-	if again {
+	h := s.heard(hostID)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.boot != bootID {
 		h.boot, h.boots = bootID, h.boots+1
-	}
-	s.mu.Unlock()
-	if again {
 		s.Lost(hostID)
 	}
 }
 
 // A heard is a host that has spoken over a wire.
 type heard struct {
+	mu    sync.Mutex
 	boot  string // the id of its last boot
 	boots int
 }
 
-func (s *Site) boots(hostID string) int {
+func (s *Site) heard(hostID string) *heard {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.hosts[hostID].boots
+	if s.hosts[hostID] == nil {
+		s.hosts[hostID] = new(heard)
+	}
+	return s.hosts[hostID]
+}
+
+func (h *heard) count() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.boots
 }
 
 func (s *Site) operate(call etcdCall) (reply etcdReply, err error) {
