@@ -88,7 +88,7 @@ func (r *rack) PowerOn(vm pve.VM) error {
 }
 
 func (r *rack) plug(nics []pve.NIC) ([]*netlab.Port, error) {
-	var ports []*netlab.Port
+	ports := []*netlab.Port{} // of a machine that is on, never nil
 	for _, nic := range nics {
 		port, err := r.cable(nic)
 		if err != nil {
