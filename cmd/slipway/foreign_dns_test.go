@@ -14,13 +14,10 @@ import (
 // and once it has them the cluster comes up with serve only balancing.
 func TestRehearseExternalDNS(t *testing.T) {
 	t.Parallel()
-	spec := variant(t, "address = cidrhost(local.lan, 210) # DNS and load balancer, on this host",
-		"address = cidrhost(local.lan, 210)\n    dns {\n      mode   = \"external\"\n      server = \"192.0.2.53\"\n    }")
+	spec := servicesSpec(t, "address = cidrhost(local.lan, 210)", "dns {", `mode = "external"`, `server = "192.0.2.53"`, "}")
 	w := openTestWorld(t, spec)
 	w.fails(t, 12, nil, "up", "--yes", "-f", spec)
-	if out, err := w.command("ip", "addr", "add", "192.0.2.53/24", "dev", "eth0").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	w.ip(t, "addr", "add", "192.0.2.53/24", "dev", "eth0")
 	zones := w.must(t, "dns", "records", "-f", spec, "-o", "zone")
 	withoutNode := strings.ReplaceAll(zones, "control-1.mycluster.lab.test.\t60\tIN\tA", "other.mycluster.lab.test.\t60\tIN\tA")
 	stop := w.serveZones(t, withoutNode)

@@ -19,8 +19,6 @@ import (
 	"github.com/slipway-project/slipway/provision/services/remote/remotetest"
 )
 
-const inServices = "address = cidrhost(local.lan, 210) # DNS and load balancer, on this host"
-
 // onHosts is the example with its services on hosts at these addresses.
 func onHosts(t *testing.T, hosts map[string]*remotetest.Debian) string {
 	t.Helper()
@@ -29,7 +27,7 @@ func onHosts(t *testing.T, hosts map[string]*remotetest.Debian) string {
 		block += fmt.Sprintf("    ssh {\n      host = %q\n      address = %q\n      user = %q\n      key = %q\n      host_key = %q\n    }\n",
 			at, at, remotetest.User, hosts[at].KeyFile, hosts[at].HostKey)
 	}
-	return variant(t, inServices, block)
+	return servicesSpec(t, block)
 }
 
 func addressesOf(hosts map[string]*remotetest.Debian) (all []string) {
@@ -58,13 +56,6 @@ func (w *testWorld) connectHost(t *testing.T, at string, host *remotetest.Debian
 	t.Helper()
 	w.ip(t, "addr", "replace", at+"/24", "dev", "eth0")
 	host.Listen(netip.MustParseAddrPort(at+":22"), "nsenter", "--target", strconv.Itoa(w.ready.PID), "--net", "--")
-}
-
-func (w *testWorld) ip(t *testing.T, args ...string) {
-	t.Helper()
-	if out, err := w.command(append([]string{"ip"}, args...)...).CombinedOutput(); err != nil {
-		t.Fatalf("ip %s: %v: %s", strings.Join(args, " "), err, out)
-	}
 }
 
 // servedBy is the process that serves on the host.

@@ -16,10 +16,14 @@ import (
 	"github.com/slipway-project/slipway/provision"
 )
 
+// inServices is the line of the example that a spec with other services has
+// others for.
+const inServices = "address = cidrhost(local.lan, 210) # DNS and load balancer, on this host"
+
 // servicesSpec is the example with other lines in its services block.
 func servicesSpec(t *testing.T, lines ...string) string {
 	t.Helper()
-	return variant(t, "address = cidrhost(local.lan, 210) # DNS and load balancer, on this host", strings.Join(lines, "\n"))
+	return variant(t, inServices, strings.Join(lines, "\n"))
 }
 
 // Hosts that the services are to run on are not logged in to in a rehearsal,
@@ -71,9 +75,7 @@ func TestRehearseExternalServices(t *testing.T) {
 	t.Parallel()
 	w := openTestWorld(t, example)
 	for _, a := range []string{"192.0.2.53/24", "192.0.2.220/24"} {
-		if out, err := w.command("ip", "addr", "add", a, "dev", "eth0").CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
+		w.ip(t, "addr", "add", a, "dev", "eth0")
 	}
 	spec := servicesSpec(t, `address = "192.0.2.220"`, `mode = "external"`, "dns {", `mode = "external"`, `server = "192.0.2.53"`, "}")
 	if stderr := w.fails(t, provision.ExitPreflight, nil, "up", "--yes", "-f", spec); !strings.Contains(stderr, "DNS server 192.0.2.53:53 does not answer") {
@@ -109,6 +111,14 @@ func TestRehearseExternalServices(t *testing.T) {
 	stopDNS()
 	stopBalancer()
 	w.noResidue(t)
+}
+
+// ip changes the network of the world.
+func (w *testWorld) ip(t *testing.T, args ...string) {
+	t.Helper()
+	if out, err := w.command(append([]string{"ip"}, args...)...).CombinedOutput(); err != nil {
+		t.Fatalf("ip %s: %v: %s", strings.Join(args, " "), err, out)
+	}
 }
 
 // balance runs a haproxy of the user's in the world.

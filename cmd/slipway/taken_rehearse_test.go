@@ -13,9 +13,7 @@ import (
 // An address that somebody has already is named before anything is made.
 func TestRehearseTakenAddress(t *testing.T) {
 	w := openTestWorld(t, example)
-	if out, err := w.command("ip", "address", "add", "192.0.2.203/32", "dev", "lo").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	w.ip(t, "addr", "add", "192.0.2.203/32", "dev", "lo")
 	began := time.Now()
 	stderr := w.fails(t, provision.ExitPreflight, nil, "up", "--yes", "-f", example)
 	const want = "address 192.0.2.203 of node control-2.mycluster.lab.test is taken: this host has it"
