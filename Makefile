@@ -33,11 +33,12 @@ test-unit: ## unit tests with the race detector
 test-net: ## tests in network namespaces of their own
 	$(GO) test -race -shuffle=on $(NET)
 
-test-servers: ## real servers, unpacked into a cache: DNS servers to compare with, a Debian to be a services host
+test-servers: ## real servers, unpacked into a cache: DNS servers to compare with, a Debian to be a services host, a kernel whose bridges know VLANs
 	@tools/install --lists
 	$(GO) test -tags servers ./dnsserver/... ./provision/services/remote
 	$(GO) test -tags 'rehearse servers' -timeout 20m ./cmd/slipway -run 'Services?Hosts?' -skip ReplacesServicesHosts
 	$(GO) test -tags servers ./loadbalancer -run 'OthersRead|NewerHAProxy'
+	$(GO) test -tags servers ./provision/provider/qemu -run OnAKernelThatFilters
 
 test-rehearse: build ## the examples through the real `up` and `down`
 	@tools/install --lists
@@ -49,7 +50,6 @@ test-nightly: tools-test build ## what takes longer
 	$(GO) test -race -shuffle=on -count=2 ./...
 	$(GO) test -tags rehearse -count=5 -timeout 80m ./cmd/slipway -run Rehearse -skip 'RehearseCrashPoints|SurvivesKill'
 	$(GO) test -tags nightly ./rehearsal/image -run ImageBoots
-	$(GO) test -tags nightly ./provision/provider/qemu -run OnAKernelThatFilters
 	$(GO) test -tags 'rehearse nightly' -timeout 20m ./cmd/slipway -run 'Rehearse(Machines|PrivateNetwork)(AsOrdinaryUser|ByUEFI|ByPXE|SurvivesKill)'
 	for seed in $(SEEDS); do CRASH_SEED=$$seed $(GO) test -tags rehearse -timeout 40m -v ./cmd/slipway -run 'RehearseCrashPoints|SurvivesKill' || exit; done
 	$(GO) test -tags 'servers nightly' -timeout 40m ./provision/services/remote -run ServicesMachine
@@ -61,8 +61,8 @@ fuzz: ## every fuzz target, a thousand inputs each
 
 lint: ## format, vet, staticcheck and the rules of the house
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
-	$(GO) vet -tags 'rehearse servers nightly' ./...
-	$(GO) tool -modfile=tools/go.mod staticcheck -tags 'rehearse servers nightly' ./...
+	$(GO) vet -tags 'rehearse servers nightly filtering' ./...
+	$(GO) tool -modfile=tools/go.mod staticcheck -tags 'rehearse servers nightly filtering' ./...
 	GOOS=darwin GOARCH=arm64 $(GO) build -o /dev/null ./cmd/slipway
 	GOOS=linux GOARCH=arm64 $(GO) build -o /dev/null ./cmd/slipway
 

@@ -1,59 +1,24 @@
 package qemu
 
 import (
-	"errors"
-	"os"
-	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/vishvananda/netlink"
 
-	"github.com/slipway-project/slipway/internal/hint"
-	"github.com/slipway-project/slipway/internal/netlab"
+	"github.com/slipway-project/slipway/internal/netlab/netlabtest"
 	"github.com/slipway-project/slipway/provision/provider"
 )
-
-// insideVariable says that this process is in namespaces of its own.
-const insideVariable = "SLIPWAY_QEMU_TEST_INSIDE"
 
 // inside reports whether the test runs in namespaces of its own, where it may
 // make bridges. If not, it runs there, and its result is that of this test.
 func inside(t *testing.T) bool {
 	t.Helper()
-	if os.Getenv(insideVariable) != "" {
-		return true
+	if !netlabtest.IsInside() {
+		needTaps(t)
 	}
-	needQEMU(t)
-	if f, err := os.OpenFile(tunDevice, os.O_RDWR, 0); err != nil {
-		unlessCI(t, err)
-	} else {
-		f.Close()
-	}
-	var out strings.Builder
-	cmd := exec.Command("/proc/self/exe", "-test.v", "-test.timeout=2m", "-test.run=^"+t.Name()+"$")
-	cmd.Env = append(os.Environ(), insideVariable+"=1", impatient)
-	cmd.Stdout, cmd.Stderr = &out, &out
-	wait, err := netlab.Spawn(cmd)
-	if err != nil {
-		unlessCI(t, errors.Join(err, errors.New(hint.Of(err))))
-	}
-	if err := wait(); err != nil {
-		t.Fatalf("%v\n%s", err, out.String())
-	}
-	if strings.Contains(out.String(), "--- SKIP") {
-		t.Skip(out.String())
-	}
-	return false
-}
-
-func unlessCI(t *testing.T, err error) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(err)
-	}
-	t.Skip("needs network namespaces and taps: ", err)
+	return netlabtest.Inside(t, impatient)
 }
 
 // bridge makes a bridge that ends with the test.
@@ -66,9 +31,6 @@ func bridge(t *testing.T, name string, filtering bool) netlink.Link {
 		b.VlanFiltering = &filtering
 	}
 	err := netlink.LinkAdd(b)
-	if filtering && errors.Is(err, syscall.EOPNOTSUPP) {
-		t.Skip("needs a kernel whose bridges filter VLANs (CONFIG_BRIDGE_VLAN_FILTERING)")
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,38 +92,6 @@ func TestTapsComeAndGoWithMachines(t *testing.T) {
 	}
 	if left := runs(t, p.dir); len(left) != 0 || !gone() {
 		t.Errorf("left: %v", left)
-	}
-}
-
-func TestATapIsAnAccessPort(t *testing.T) {
-	if !inside(t) {
-		return
-	}
-	bridge(t, "br0", true)
-	for _, vlan := range []int{1, 40} {
-		tap, err := newTap("sw0", provider.NIC{Bridge: "br0", VLAN: vlan})
-		if err != nil {
-			t.Fatal(err)
-		}
-		vlans(t, "sw0", uint16(vlan))
-		tap.Close()
-	}
-}
-
-// vlans asserts that a port is in one VLAN alone, as an access port.
-func vlans(t *testing.T, port string, want uint16) {
-	t.Helper()
-	link, err := netlink.LinkByName(port)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, err := netlink.BridgeVlanList()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := all[int32(link.Attrs().Index)]
-	if len(got) != 1 || got[0].Vid != want || !got[0].PortVID() || !got[0].EngressUntag() {
-		t.Errorf("%s is in VLANs %v", port, got)
 	}
 }
 

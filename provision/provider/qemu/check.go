@@ -116,7 +116,7 @@ func (p *Provider) checkFirmware(s *survey) {
 	if !p.cfg.UEFI {
 		return
 	}
-	if _, _, err := qemu.FindUEFI(); err != nil {
+	if _, _, err := p.firmware(); err != nil {
 		s.fatal("install it, or write firmware = \"bios\"", "%v", err)
 	}
 }

@@ -88,7 +88,7 @@ func (p *Provider) create(ctx context.Context, m provider.Machine) (record, erro
 	m.Power, m.Adrift, m.Place = provider.PowerUnknown, nil, place
 	r := record{Machine: m, Network: p.cfg.Network}
 	if p.cfg.UEFI {
-		code, _, err := qemu.FindUEFI()
+		code, _, err := p.firmware()
 		if err != nil {
 			return r, hint.With(err, "install it, or write firmware = \"bios\"")
 		}
@@ -121,7 +121,7 @@ func (p *Provider) furnish(r record) error {
 	if !r.Firmware.UEFI() {
 		return nil
 	}
-	_, template, err := qemu.FindUEFI()
+	_, template, err := p.firmware()
 	if err != nil {
 		return err
 	}

@@ -3,10 +3,12 @@ package qemu
 import (
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/slipway-project/slipway/internal/testbed"
+	"github.com/slipway-project/slipway/provision/provider"
 )
 
 // forbiddenVariable says that this process may make no namespaces.
@@ -24,29 +26,15 @@ func TestCheckSaysWhatForbidsPrivateNetworks(t *testing.T) {
 		refusedWithAWayOut(t)
 		return
 	}
-	if os.Geteuid() != 0 {
-		t.Skip("needs root, to become an ordinary user whose namespaces are forbidden")
-	}
-	dir := directoryOf(t)
-	self, err := os.Executable()
-	if err == nil {
-		err = copyOnce(self, filepath.Join(dir, "test"))
-	}
-	for _, path := range []string{dir, filepath.Join(dir, "test")} {
-		if err == nil {
-			err = os.Chmod(path, 0o755)
-		}
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	testbed.Root(t, "to become an ordinary user whose namespaces are forbidden")
+	dir := openToAll(t)
 	cmd := exec.CommandContext(t.Context(), "sh", "-c", asForbidden, "sh", dir, "^"+t.Name()+"$")
 	cmd.Dir, cmd.Env = "/", append(os.Environ(), forbiddenVariable+"=1", impatient)
 	everybody := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 65536}}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: everybody, GidMappings: everybody, GidMappingsEnableSetgroups: true}
 	out, err := cmd.CombinedOutput()
 	if exit, ok := err.(*exec.ExitError); !ok && err != nil || ok && exit.ExitCode() == 77 {
-		unlessCI(t, err)
+		testbed.Missing(t, "a user namespace with a limit of its own: %v: %s", err, out)
 	}
 	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
 		t.Errorf("%v\n%s", err, out)
@@ -62,4 +50,17 @@ func refusedWithAWayOut(t *testing.T) {
 		!strings.HasPrefix(s.problems[0].What, "a private network needs namespaces: start ") {
 		t.Errorf("problems %+v", s.problems)
 	}
+}
+
+func TestCheckNamesADirectoryThatIsReadOnly(t *testing.T) {
+	if !inside(t) {
+		return
+	}
+	dir := t.TempDir()
+	if err := syscall.Mount("none", dir, "tmpfs", syscall.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Unmount(dir, 0)
+	p := opened(t, dir)
+	sameProblems(t, []string{"fatal: machines cannot be kept in " + dir + ": read-only file system"}, p.Check(within(t), provider.Request{}))
 }

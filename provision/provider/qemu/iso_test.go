@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/slipway-project/slipway/internal/testbed"
 	"github.com/slipway-project/slipway/provision/provider"
 )
 
@@ -69,12 +70,7 @@ func text(err error) string {
 
 // What a program of the field makes is what we take for an image.
 func TestImagesOfXorriso(t *testing.T) {
-	if _, err := exec.LookPath("xorriso"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip("needs xorriso")
-	}
+	testbed.Program(t, "xorriso")
 	tree, out := t.TempDir(), t.TempDir()
 	if err := os.WriteFile(filepath.Join(tree, "boot.bin"), make([]byte, 2048), 0o600); err != nil {
 		t.Fatal(err)

@@ -7,10 +7,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/slipway-project/slipway/internal/netlab/netlabtest"
 	"github.com/slipway-project/slipway/rehearsal/image"
 )
 
-// ownKernelTests are those that a kernel of their own runs nightly.
+// ownKernelTests are those that a kernel of their own runs.
 const ownKernelTests = "^(TestVLANsOfABridgeAreApart|TestATapIsAnAccessPort|TestBridgesAreApart)$"
 
 // firstProcess is this binary as that of a virtual machine: it runs its tests
@@ -20,7 +21,7 @@ func firstProcess(m *testing.M) {
 		fmt.Println(err)
 	}
 	os.Args = []string{"/init", "-test.v", "-test.run=" + ownKernelTests}
-	if err := os.Setenv(insideVariable, "1"); err != nil {
+	if err := os.Setenv(netlabtest.Variable, "1"); err != nil {
 		fmt.Println(err)
 	}
 	m.Run()

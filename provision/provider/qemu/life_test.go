@@ -19,7 +19,9 @@ import (
 
 	"github.com/slipway-project/slipway/internal/process"
 	"github.com/slipway-project/slipway/internal/qemu"
+	"github.com/slipway-project/slipway/internal/testbed"
 	"github.com/slipway-project/slipway/provision/provider"
+	"github.com/slipway-project/slipway/rehearsal/image"
 )
 
 // What a guest of one sector does when it has written its line.
@@ -394,15 +396,16 @@ func TestAPidFileIsNotBelieved(t *testing.T) {
 
 func TestUEFIMachinesHaveVariablesOfTheirOwn(t *testing.T) {
 	needQEMU(t)
-	_, template, err := qemu.FindUEFI()
+	f, err := image.UEFI(t.Context(), testbed.Cache(t))
 	if err != nil {
-		t.Skip("needs firmware: ", err)
+		testbed.Missing(t, "firmware: %v", err)
 	}
 	p := opened(t, directoryOf(t))
 	p.cfg.UEFI = true
+	p.firmware = func() (string, string, error) { return f.Code, f.Vars, nil }
 	m := made(t, p, 0, halts)
 	powered(t, p, m)
-	until(t, "the firmware has written its variables", func() bool { return !equalFiles(t, template, p.machineDir(m.ID)+"/vars.fd") })
+	until(t, "the firmware has written its variables", func() bool { return !equalFiles(t, f.Vars, p.machineDir(m.ID)+"/vars.fd") })
 	private(t, p.dir)
 	if err := p.Release(within(t), m); err != nil {
 		t.Error(err)

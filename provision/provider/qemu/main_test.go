@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"syscall"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/slipway-project/slipway/internal/qemu"
+	"github.com/slipway-project/slipway/internal/testbed"
 )
 
 // TestMain is also what the provider under test starts: this very binary with
@@ -40,13 +40,7 @@ func act(ctx context.Context, verb, dir, owner string) error {
 	return Supervise(ctx, SuperviseOptions{Dir: dir, Owner: owner, Log: os.Stderr})
 }
 
-// needQEMU skips, but not in CI, where the emulator is not installed.
 func needQEMU(t *testing.T) {
 	t.Helper()
-	if _, err := exec.LookPath(qemu.Program); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip("needs ", qemu.Program)
-	}
+	testbed.Program(t, qemu.Program)
 }

@@ -29,7 +29,8 @@ type Provider struct {
 	exe      string
 	env      []string                           // of supervisors
 	accel    func() (qemu.Accel, string, error) // which, and why not KVM
-	starting sync.Mutex                         // one start of a supervisor at a time
+	firmware func() (code, template string, err error)
+	starting sync.Mutex // one start of a supervisor at a time
 
 	// made is called when a machine stands on disk and before its disks are
 	// there; tests end the run here.
@@ -51,7 +52,8 @@ func Open(cfg Config, o Options) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Provider{cfg: cfg, dir: dir, exe: o.Exe, env: environment(), made: func() error { return nil }}
+	p := &Provider{cfg: cfg, dir: dir, exe: o.Exe, env: environment(), made: func() error { return nil },
+		firmware: func() (string, string, error) { return qemu.FindUEFI() }}
 	if p.exe == "" {
 		if p.exe, err = os.Executable(); err != nil {
 			return nil, fmt.Errorf("program to supervise machines with: %w", err)

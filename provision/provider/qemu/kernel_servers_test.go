@@ -1,4 +1,4 @@
-//go:build nightly
+//go:build servers
 
 package qemu
 
@@ -14,26 +14,24 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/slipway-project/slipway/internal/qemu"
+	"github.com/slipway-project/slipway/internal/testbed"
 	"github.com/slipway-project/slipway/rehearsal/image"
 )
 
 // Kernels on which tests run often have bridges that filter no VLANs. That of
 // Debian does: a virtual machine runs these tests of ours.
 func TestVLANsOnAKernelThatFilters(t *testing.T) {
-	needQEMU(t)
-	for _, tool := range []string{"xorriso", "apt-get", "dpkg-deb"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			unlessCI(t, err)
-		}
+	for _, tool := range []string{qemu.Program, "xorriso", "apt-get", "dpkg-deb"} {
+		testbed.Program(t, tool)
 	}
 	dir := directoryOf(t)
 	program := filepath.Join(dir, "init")
-	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-ldflags", "-s -w", "-o", program, ".")
+	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-tags", "filtering", "-ldflags", "-s -w", "-o", program, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	base, err := image.Build(t.Context(), program, testCache(t), filepath.Join(dir, "base"), "bridge", "tun")
+	base, err := image.Build(t.Context(), program, testbed.Cache(t), filepath.Join(dir, "base"), "bridge", "tun")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,17 +46,4 @@ func TestVLANsOnAKernelThatFilters(t *testing.T) {
 	if err != nil || strings.Count(string(said), "\n--- PASS: ") != strings.Count(ownKernelTests, "Test") {
 		t.Errorf("%v\n%s\n%s", err, out, said)
 	}
-}
-
-// testCache is where packages for tests are kept unpacked.
-func testCache(t *testing.T) string {
-	t.Helper()
-	if dir := os.Getenv("SLIPWAY_TEST_CACHE"); dir != "" {
-		return dir
-	}
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return filepath.Join(dir, "slipway-test")
 }
