@@ -56,8 +56,8 @@ type machine struct {
 }
 
 // foreign reports whether the machine runs the image that its disk was
-// imported from: it boots, and nobody is there. Whoever plays it listens at its
-// address.
+// imported from: it boots, and nobody is there. Whoever plays it does so behind
+// its NICs, whose cables are plugged in.
 func (m *machine) foreign() bool { return m.vm.Image != "" && m.ports != nil }
 
 func newRack(b bay) *rack { return &rack{bay: b, machines: map[int]*machine{}} }
@@ -78,7 +78,7 @@ func (r *rack) PowerOn(vm pve.VM) error {
 	}
 	m.vm, m.ports = vm, ports
 	if m.foreign() {
-		return nil
+		return m.plugIn()
 	}
 	m.host = node.New(m.hardware(r.speed), r.site)
 	if err := m.host.PowerOn(vm.CD); err != nil {
@@ -106,6 +106,14 @@ func (r *rack) cable(nic pve.NIC) (*netlab.Port, error) {
 		return nil, err
 	}
 	return r.lab.AddMachine(segment, nic.MAC)
+}
+
+func (m *machine) plugIn() error {
+	var errs []error
+	for _, p := range m.ports {
+		errs = append(errs, p.Up())
+	}
+	return errors.Join(errs...)
 }
 
 func unplug(ports []*netlab.Port) error {
