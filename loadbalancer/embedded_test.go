@@ -83,6 +83,73 @@ func TestEmbeddedLeavesTheDeadOut(t *testing.T) {
 	}
 }
 
+// The embedded balancer has haproxy's limits as constants of its own.
+func TestEmbeddedHasTheLimitsOfHAProxy(t *testing.T) {
+	text, err := Render(topologies[0].config, testEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	limits := map[string]time.Duration{"timeout connect": takeTime, "timeout tunnel": idleTime, "timeout client-fin": finTime, "timeout server-fin": finTime}
+	for name, want := range limits {
+		_, value, _ := strings.Cut(string(text), "    "+name+" ")
+		value, _, _ = strings.Cut(value, "\n")
+		if got, err := time.ParseDuration(value); got != want || err != nil {
+			t.Errorf("%s %q, %v; embedded %s", name, value, err, want)
+		}
+	}
+	if want := fmt.Sprintf(" error-limit %d ", errorLimit); !strings.Contains(string(text), want) {
+		t.Errorf("not%s", want)
+	}
+}
+
+// Packets that get lost are no outage: who fails to reach servers brings about
+// a check, which they pass, and nobody's session is cut.
+func TestEmbeddedChecksWhomClientsFailToReach(t *testing.T) {
+	l := startEmbeddedLab(t)
+	var conns []*held
+	for i, node := range l.nodes {
+		l.wait(t, 5*time.Second, node.Name, true)
+		conns = append(conns, l.hold(t))
+		s := (*l.e.frontends["api"].servers.Load())[i]
+		for range errorLimit {
+			s.observe(syscall.ETIMEDOUT)
+		}
+		eventually(t, time.Second, func() error {
+			if s := l.stats(t).Servers[i]; s.State != "UP" {
+				return fmt.Errorf("%+v is not checked again", s)
+			}
+			return nil
+		})
+	}
+	for _, c := range conns {
+		if _, err := c.ask(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Errors in a row that no check and no client contradicts are enough.
+func TestClientsLeaveAServerOut(t *testing.T) {
+	fell := 0
+	h := newHealth(target{check: CheckAPI}, true, func(bool) { fell++ })
+	for _, errs := range []int{errorLimit - 1, 2*errorLimit - 1} {
+		for range errs {
+			h.observe(syscall.ECONNREFUSED)
+		}
+		if !h.isUp() {
+			t.Fatalf("down after %d errors", errs)
+		}
+		h.observe(nil)
+		h.note(true, "L7OK 200")
+	}
+	for range 2 * errorLimit {
+		h.observe(syscall.ECONNREFUSED)
+	}
+	if _, up, _, said := h.state(); up || fell != 1 || said != "clients' connections: L4CON connection refused" {
+		t.Errorf("up %t, fell %d times: %s", up, fell, said)
+	}
+}
+
 // One that says it is not ready has a second to finish its answers.
 func TestEmbeddedLetsAnAnswerFinish(t *testing.T) {
 	l := startEmbeddedLab(t)

@@ -114,20 +114,21 @@ func (h *health) turn() bool {
 // errorLimit is how many clients' connections in a row may fail.
 const errorLimit = 3
 
-// observe counts what a client's connection met: clients notice a server that
-// refuses before the next check does.
+// observe counts what a client's connection met. Clients notice a server that
+// is gone before the next check does, or have only lost packets: too many errors
+// in a row are one failed check, and the next one is made at once.
 func (h *health) observe(err error) {
 	if !h.overLimit(err) {
 		return
 	}
-	h.fell(false)
+	h.note(false, "clients' connections: "+layer("L4", err))
 	select {
 	case h.sooner <- struct{}{}:
 	default:
 	}
 }
 
-// overLimit reports whether the connection made it fall.
+// overLimit reports whether a connection is one error too many.
 func (h *health) overLimit(err error) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -135,11 +136,8 @@ func (h *health) overLimit(err error) bool {
 		h.failed = 0
 		return false
 	}
-	if h.failed++; h.failed < errorLimit {
-		return false
-	}
-	h.said = "clients' connections: " + layer("L4", err)
-	return h.turn()
+	h.failed = (h.failed + 1) % errorLimit
+	return h.failed == 0
 }
 
 func (h *health) isUp() bool {

@@ -128,8 +128,8 @@ func (f Frontend) data(before []Frontend, env Env) templates.HAProxyFrontend {
 	k := checks[f.Check]
 	d := templates.HAProxyFrontend{
 		Name: f.Name, Bind: f.Bind, Allow: f.Allow, BySource: k.bySource, Check: k.HAProxyCheck, CutDown: k.cutDown,
-		// With one server there is nothing to fail over to: marking it down
-		// for a few refused connects would only turn slow into refused.
+		// With one server there is nothing to fail over to: leaving it out
+		// sooner would only turn slow into refused.
 		WatchTraffic: k.watchTraffic && len(f.Members) > 1,
 	}
 	if k.maxConn > 0 {

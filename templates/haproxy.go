@@ -24,7 +24,7 @@ type HAProxyFrontend struct {
 	BySource     bool           // balance by client address, not round robin
 	Check        HAProxyCheck
 	CutDown      bool // cut the sessions of a server that is marked down
-	WatchTraffic bool // mark a server down after 3 failed connects of clients
+	WatchTraffic bool // check a server at once after 3 failed connects of clients
 	Servers      []HAProxyServer
 }
 
