@@ -71,16 +71,21 @@ func (m *servicesMachine) stop(context.Context) error { return nil }
 
 // await logs in as soon as the machine lets us.
 func (m *servicesMachine) await(ctx context.Context) (*remote.Host, error) {
-	began := time.Now()
-	for {
+	var before error
+	for began := time.Now(); ; {
 		h, err := m.dial(ctx)
-		if err == nil || ctx.Err() != nil || !m.mayPass(err, time.Since(began)) {
-			return h, m.explain(err, time.Since(began))
+		waited := time.Since(began)
+		switch {
+		case err == nil:
+			return h, nil
+		case ctx.Err() != nil && before != nil: // err says no more than that
+			return nil, fmt.Errorf("%w: %w", context.Cause(ctx), m.explain(before, waited))
+		case !m.mayPass(err, waited):
+			return nil, m.explain(err, waited)
 		}
+		before = err
 		m.run.stage("", fmt.Sprintf("waiting for %s to let us in", m), 0)
-		if stopped := m.Pace.Wait(ctx, loginEvery); stopped != nil {
-			return nil, fmt.Errorf("%w: %w", stopped, m.explain(err, time.Since(began)))
-		}
+		_ = m.Pace.Wait(ctx, loginEvery) // whose end the next look meets
 	}
 }
 
