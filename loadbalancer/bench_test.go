@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/slipway-project/slipway/internal/testbed"
 )
 
 // BenchmarkBalancers sends the same load through haproxy and through the
@@ -130,7 +132,7 @@ func cpuTime(b *testing.B, group int) time.Duration {
 	b.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil || len(files) == 0 {
-		b.Skip("needs /proc of Linux")
+		testbed.Missing(b, "/proc of Linux")
 	}
 	used := 0
 	for _, file := range files {

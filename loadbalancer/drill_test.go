@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/slipway-project/slipway/internal/testbed"
 )
 
 // A drillResult is what the drill found for one fault.
@@ -62,28 +64,13 @@ func down(r drillResult) float64 {
 // needDrill finds the drill and what it needs.
 func needDrill(t *testing.T) string {
 	t.Helper()
-	reference := os.Getenv("SLIPWAY_REFERENCE")
-	if reference == "" {
-		without(t, "SLIPWAY_REFERENCE is not set: no drill")
-	}
 	for _, tool := range []string{"python3", "openssl", "unshare", "ip"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			without(t, "the drill needs "+tool)
-		}
+		testbed.Program(t, tool)
 	}
 	if out, err := exec.Command("unshare", "-n", "true").CombinedOutput(); err != nil {
-		without(t, "the drill needs a network namespace: "+strings.TrimSpace(string(out)))
+		testbed.Missing(t, "a network namespace: %s", out)
 	}
-	return filepath.Join(reference, "tools", "lbdrill.py")
-}
-
-// without skips a test that lacks something; in CI that is a failure.
-func without(t testing.TB, why string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
+	return testbed.Reference(t, "tools", "lbdrill.py")
 }
 
 func runDrill(t *testing.T, drill, program, kinds string) (results []drillResult) {

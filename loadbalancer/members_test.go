@@ -4,13 +4,15 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/slipway-project/slipway/internal/testbed"
 )
 
 // Members come and go without a reload: one that works may finish.
 func TestMembersChangeAtRunTime(t *testing.T) {
 	l := startLab(t)
 	if l.o.Binary.Version.Less(runtimeServers) {
-		t.Skipf("haproxy %s cannot", l.o.Binary.Version)
+		testbed.Missing(t, "haproxy %s or newer: this is %s", runtimeServers, l.o.Binary.Version)
 	}
 	worker := workerOf(t, l.Proxy)
 	var conns []*held

@@ -1,32 +1,26 @@
 package loadbalancer
 
 import (
-	"bytes"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/slipway-project/slipway/internal/hint"
 	"github.com/slipway-project/slipway/internal/netlab"
+	"github.com/slipway-project/slipway/internal/netlab/netlabtest"
 )
 
-// A test of networks runs this binary once more, in namespaces of its own.
-const netStage = "LOADBALANCER_TEST_INSIDE"
-
-// settle makes the process that such a test started at home in them.
+// settle makes a process at home that a test runs in namespaces of its own.
 func settle() error {
-	if os.Getenv(netStage) == "" {
+	if !netlabtest.IsInside() {
 		return nil
 	}
 	dir, err := os.MkdirTemp("", "loadbalancer")
@@ -43,26 +37,6 @@ func settle() error {
 	return netlab.Settle(hosts, resolv)
 }
 
-// inside reports whether this is that process; if not, it runs the test there.
-func inside(t *testing.T) bool {
-	t.Helper()
-	if os.Getenv(netStage) != "" {
-		return true
-	}
-	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.v", "-test.timeout=1m", "-test.run=^"+t.Name()+"$")
-	cmd.Env = append(os.Environ(), netStage+"=1")
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	wait, err := netlab.Spawn(cmd)
-	if err != nil {
-		without(t, fmt.Sprintf("no namespaces here: %v (%s)", err, hint.Of(err)))
-	}
-	if err := wait(); err != nil {
-		t.Fatalf("%v\n%s", err, &out)
-	}
-	return false
-}
-
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
@@ -73,7 +47,7 @@ func must(t *testing.T, err error) {
 // The machine config server hands out the pull secret: whoever asks from
 // elsewhere than the machine network gets a reset, and the API an answer.
 func TestNetMachineConfigIsForMachinesOnly(t *testing.T) {
-	if !inside(t) {
+	if !netlabtest.Inside(t) {
 		return
 	}
 	l, err := netlab.New()

@@ -3,13 +3,13 @@
 package loadbalancer
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/slipway-project/slipway/internal/testbed"
 )
 
 // What is written for haproxy and how it is led holds for newer ones: that of
@@ -17,7 +17,7 @@ import (
 // once more in there.
 func TestNewerHAProxy(t *testing.T) {
 	const tests = "HasNothingToSay|CheckQuotes|Reload|Killed|Adopt|Member|Bootstrap|Draining|BusyPort|Unchanged|HealthSocket|LeftOut|FiveDeaths"
-	root := debian(t, "trixie", "haproxy")
+	root := testbed.Debian(t, "-trixie+haproxy", "trixie", []string{"haproxy"}, nil)
 	version, err := exec.Command("chroot", root, "haproxy", "-v").Output()
 	if err != nil {
 		t.Fatalf("%v: %s", err, version)
@@ -49,41 +49,4 @@ func enter(t *testing.T, root string, args ...string) string {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return string(out)
-}
-
-// debian returns the directory of a small Debian with a package.
-func debian(t *testing.T, release, program string) string {
-	t.Helper()
-	root := filepath.Join(cache(t), "debian-"+release+"+"+program)
-	if _, err := os.Stat(root); err == nil {
-		return root
-	}
-	if _, err := exec.LookPath("debootstrap"); err != nil || os.Getuid() != 0 {
-		without(t, "another Debian needs debootstrap, and root")
-	}
-	if err := os.MkdirAll(filepath.Dir(root), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	next, err := os.MkdirTemp(filepath.Dir(root), "debian-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(next)
-	distribution(t, next, "debootstrap", "--variant=minbase", "--include="+program, release, next, mirror(t))
-	distribution(t, next, "chmod", "755", next)
-	distribution(t, "/", "mv", next, root)
-	return root
-}
-
-// mirror is where this system gets its own packages.
-func mirror(t *testing.T) string {
-	t.Helper()
-	out, err := exec.Command("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages").Output()
-	for uri := range strings.FieldsSeq(string(out)) {
-		if !strings.Contains(uri, "security") {
-			return strings.TrimSuffix(uri, "/")
-		}
-	}
-	without(t, fmt.Sprintf("no Debian archive is configured here: %v", err))
-	return ""
 }

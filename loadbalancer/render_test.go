@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/slipway-project/slipway/internal/hint"
+	"github.com/slipway-project/slipway/internal/testbed"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -163,7 +164,7 @@ func needHAProxy(t testing.TB) Binary {
 	t.Helper()
 	b, err := Find(t.Context())
 	if err != nil {
-		without(t, fmt.Sprintf("%v; %s", err, hint.Of(err)))
+		testbed.Missing(t, "haproxy: %v; %s", err, hint.Of(err))
 	}
 	return b
 }

@@ -67,6 +67,10 @@ func under(path string, dirs ...string) bool {
 	return slices.ContainsFunc(dirs, func(d string) bool { return path == d || strings.HasPrefix(path, d+"/") })
 }
 
+// forTests are the packages that only tests import.
+var forTests = []string{"internal/testbed", "internal/netlab/netlabtest", "dnsserver/internal/peer", "provision/provider/providertest",
+	"provision/services/remote/remotetest", "provision/state/statetest", "rehearsal/pve/pveschema"}
+
 func TestImportsFollowTheMap(t *testing.T) {
 	rules := []struct {
 		why    string
@@ -98,6 +102,8 @@ func TestImportsFollowTheMap(t *testing.T) {
 			func(p string) bool {
 				return strings.HasPrefix(p, "github.com/go-openapi/") || under(p, "rehearsal/pve/pveschema")
 			}, false},
+		{"what tests stand on is for tests", []string{"cmd", "provision", "dnsserver", "dhcpserver", "loadbalancer", "templates", "internal", "rehearsal"}, forTests,
+			func(p string) bool { return p == "testing" || under(p, forTests...) }, false},
 	}
 	for _, f := range load(t) {
 		for _, rule := range rules {
@@ -123,6 +129,8 @@ func TestForbiddenCalls(t *testing.T) {
 		{"ssh.InsecureIgnoreHostKey", "every host key is checked", func(file) bool { return false }},
 		{"time.Sleep", "waits end with a context; tests do not sleep", func(file) bool { return false }},
 		{"fmt.Print", "libraries print nothing", inTests}, {"fmt.Println", "libraries print nothing", inTests}, {"fmt.Printf", "libraries print nothing", inTests},
+		{"t.Skip", skipping, inTestbed}, {"t.Skipf", skipping, inTestbed}, {"t.SkipNow", skipping, inTestbed},
+		{"b.Skip", skipping, inTestbed}, {"b.Skipf", skipping, inTestbed}, {"b.SkipNow", skipping, inTestbed},
 		{"log.Print", "libraries log nothing", inTests}, {"log.Println", "libraries log nothing", inTests}, {"log.Printf", "libraries log nothing", inTests}, {"log.Fatal", "libraries log nothing", inTests},
 	}
 	for _, f := range load(t) {
@@ -146,6 +154,10 @@ func TestForbiddenCalls(t *testing.T) {
 }
 
 func inTests(f file) bool { return f.isTest() }
+
+const skipping = "testbed names what is missing, and CI has everything"
+
+func inTestbed(f file) bool { return f.dir() == "internal/testbed" }
 
 func TestNothingHappensAtImport(t *testing.T) {
 	for _, f := range load(t) {
@@ -220,6 +232,9 @@ func TestReferenceIsFoundByItsVariableOnly(t *testing.T) {
 		}
 		if f.dir() != "internal/house" && strings.Contains(string(data), "../shared") {
 			t.Errorf("%s names the folder of the reference data", f.path)
+		}
+		if !slices.Contains([]string{"internal/house", "internal/testbed"}, f.dir()) && strings.Contains(string(data), `"SLIPWAY_REFERENCE"`) {
+			t.Errorf("%s looks for the reference data by itself, not by testbed", f.path)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package netlab
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,17 +12,18 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/slipway-project/slipway/internal/hint"
+	"github.com/slipway-project/slipway/internal/testbed"
 )
 
 // A test of namespaces runs in a chain of processes, each this very binary:
 // the test itself starts one that is root or an ordinary user, which spawns
 // one that is inside. stage says where in the chain a process is.
 const (
-	stage   = "NETLAB_TEST_STAGE"
-	outer   = "outer"
-	inner   = "inner"
-	skipped = 77 // exit code: namespaces are forbidden here
-	nobody  = 65534
+	stage     = "NETLAB_TEST_STAGE"
+	outer     = "outer"
+	inner     = "inner"
+	forbidden = 77 // exit code: namespaces are
+	nobody    = 65534
 )
 
 func TestMain(m *testing.M) {
@@ -45,7 +47,7 @@ func respawn() int {
 	wait, err := Spawn(cmd)
 	if err != nil {
 		fmt.Printf("%v (%s)\n", err, hint.Of(err))
-		return skipped
+		return forbidden
 	}
 	if err := wait(); err != nil {
 		fmt.Println(err)
@@ -71,19 +73,27 @@ func settle() error {
 }
 
 // inside reports whether the test runs in namespaces of its own. If not, it
-// runs the test there, for each kind of user, and reports the results.
-func inside(t *testing.T) bool {
+// runs the test there, for each kind of user or for those named, and reports
+// the results.
+func inside(t *testing.T, as ...user) bool {
+	t.Helper()
 	if os.Getenv(stage) == inner {
 		return true
 	}
-	for _, kind := range users(t) {
+	if len(as) == 0 {
+		as = users(t)
+	}
+	for _, kind := range as {
 		t.Run(kind.name, func(t *testing.T) {
 			out, err := chain(t, kind.uid, "-test.v", "-test.timeout=1m", "-test.run=^"+outermost(t)+"$").CombinedOutput()
-			if exit, ok := err.(*exec.ExitError); ok && exit.ExitCode() == skipped {
-				t.Skipf("no namespaces here: %s", out)
+			if exit, ok := err.(*exec.ExitError); ok && exit.ExitCode() == forbidden {
+				testbed.Missing(t, "namespaces: %s", out)
 			}
 			if err != nil {
 				t.Fatalf("%v\n%s", err, out)
+			}
+			if bytes.Contains(out, []byte("--- SKIP")) {
+				testbed.Missing(t, "inside: %s", out)
 			}
 		})
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/slipway-project/slipway/internal/hint"
+	"github.com/slipway-project/slipway/internal/testbed"
 )
 
 // resident is what a process inside says of itself before it waits.
@@ -27,7 +28,7 @@ type resident struct {
 // TestResident is no test by itself: it is what TestEnter and others look at.
 func TestResident(t *testing.T) {
 	if os.Getenv(stage) != inner {
-		t.Skip("started by other tests")
+		return
 	}
 	must(t, json.NewEncoder(os.Stdout).Encode(resident{os.Getpid(), Enter()}))
 	io.Copy(io.Discard, os.Stdin)
@@ -47,15 +48,13 @@ func start(t *testing.T, uid int) (resident, *exec.Cmd) {
 	must(t, err)
 	var r resident
 	if json.Unmarshal([]byte(line), &r) != nil {
-		t.Skipf("no namespaces here: %s", line)
+		testbed.Missing(t, "namespaces: %s", line)
 	}
 	return r, cmd
 }
 
 func TestEnter(t *testing.T) {
-	if _, err := exec.LookPath("nsenter"); err != nil {
-		t.Skip("nsenter (util-linux) is not installed")
-	}
+	testbed.Program(t, "nsenter")
 	for _, kind := range users(t) {
 		t.Run(kind.name, func(t *testing.T) {
 			r, _ := start(t, kind.uid)
@@ -95,11 +94,9 @@ func ends(pid int) bool {
 }
 
 func TestForbiddenNamespacesAreExplained(t *testing.T) {
-	if !inside(t) {
+	everybody := users(t)
+	if !inside(t, everybody[len(everybody)-1]) { // root needs no user namespace
 		return
-	}
-	if !ownUser() {
-		t.Skip("root needs no user namespace")
 	}
 	must(t, os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0)) // of this namespace alone
 	_, err := spawn(exec.Command("/proc/self/exe"), true)
@@ -139,9 +136,6 @@ func TestWayOut(t *testing.T) {
 
 func TestNothingIsTouchedOutside(t *testing.T) {
 	const want = "not in namespaces of its own"
-	if os.Getenv(stage) == inner {
-		t.Skip("runs outside")
-	}
 	if err := Settle("hosts", "resolv.conf"); err == nil || err.Error() != want {
 		t.Errorf("Settle: got %v, want %s", err, want)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/slipway-project/slipway/internal/hint"
+	"github.com/slipway-project/slipway/internal/testbed"
 )
 
 // vnetHeader precedes each frame of a tap (virtio_net_hdr): no offloading.
@@ -23,13 +24,13 @@ var whoHas = append([]byte{
 
 // What a virtual machine sends is answered, until its cable is pulled.
 func TestTapReachesTheSegment(t *testing.T) {
-	if !inside(t) {
+	if !inside(t, users(t)[0]) { // the device is root's alone on some machines
 		return
 	}
 	l := lab(t)
 	tap, err := l.AddTap("lan")
 	if hint.Of(err) != "" {
-		t.Skipf("no taps here: %v", err)
+		testbed.Missing(t, "taps: %v", err)
 	}
 	must(t, err)
 	answer := func(limit time.Duration) ([]byte, error) {
