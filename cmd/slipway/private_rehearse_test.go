@@ -13,8 +13,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"go.yaml.in/yaml/v3"
 )
 
 // laptopSpec is a cluster of provider qemu in a network of its own.
@@ -108,24 +106,10 @@ func (w *testWorld) reachedFromOutside(t *testing.T, published string) {
 // admin is the kubeconfig as arguments of curl.
 func (w *testWorld) admin(t *testing.T) (args []string) {
 	t.Helper()
-	var file struct {
-		Clusters []struct {
-			Cluster struct {
-				CA string `yaml:"certificate-authority-data"`
-			}
-		}
-		Users []struct {
-			User struct {
-				Cert string `yaml:"client-certificate-data"`
-				Key  string `yaml:"client-key-data"`
-			}
-		}
-	}
-	if err := yaml.Unmarshal([]byte(w.must(t, "kubeconfig", "-f", laptopSpec)), &file); err != nil || len(file.Users) != 1 {
-		t.Fatalf("kubeconfig: %v", err)
-	}
-	user, dir := file.Users[0].User, t.TempDir()
-	for option, text := range map[string]string{"cacert": file.Clusters[0].Cluster.CA, "cert": user.Cert, "key": user.Key} {
+	file, dir := w.must(t, "kubeconfig", "-f", laptopSpec), t.TempDir()
+	for option, field := range map[string]string{"cacert": "certificate-authority-data", "cert": "client-certificate-data", "key": "client-key-data"} {
+		_, text, _ := strings.Cut(file, field+": ")
+		text, _, _ = strings.Cut(text, "\n")
 		path := filepath.Join(dir, option)
 		data, err := base64.StdEncoding.DecodeString(text)
 		if err == nil {

@@ -3,11 +3,8 @@ package node
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
 	"regexp"
 	"testing"
-
-	"go.yaml.in/yaml/v3"
 )
 
 func TestNewBundle(t *testing.T) {
@@ -18,26 +15,14 @@ func TestNewBundle(t *testing.T) {
 	if !regexp.MustCompile(`^([a-zA-Z2-9]{5}-){3}[a-zA-Z2-9]{5}$`).MatchString(b.Password) {
 		t.Errorf("password %q", b.Password)
 	}
-	var config struct {
-		Clusters []struct {
-			Cluster struct{ Server string }
-		}
-		Users []struct {
-			User struct {
-				Cert string `yaml:"client-certificate-data"`
-				Key  string `yaml:"client-key-data"`
-			}
-		}
-	}
-	if err := yaml.Unmarshal(b.Kubeconfig, &config); err != nil {
+	k, err := parseKubeconfig(b.Kubeconfig)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if got := config.Clusters[0].Cluster.Server; got != "https://api.mycluster.lab.test:6443" {
-		t.Errorf("server %s", got)
+	if k.server != "https://api.mycluster.lab.test:6443" {
+		t.Errorf("server %s", k.server)
 	}
-	cert, _ := base64.StdEncoding.DecodeString(config.Users[0].User.Cert)
-	key, _ := base64.StdEncoding.DecodeString(config.Users[0].User.Key)
-	pair, err := tls.X509KeyPair(cert, key)
+	pair, err := tls.X509KeyPair(k.client.cert, k.client.key)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,8 +8,9 @@
 // machines to run. Tests move VMs, change rights and make a [Fault] happen
 // while it runs, and ask what was requested and how fast it could have been.
 //
-// What the simulator does not have: containers, snapshots, backups,
-// cloud-init, tickets, and calls that change users, storages or networks.
-// Parameters of these are refused as unknown, calls as not implemented.
+// What the simulator does not have: containers, snapshots, backups, guests that
+// cloud-init sets up, tickets, and calls that change users, storages or
+// networks. Parameters of these are refused as unknown, calls by status 501 in
+// the words of the API server.
 // docs/providers/proxmox-simulated.md says what there is, and how it is known.
 package pve

@@ -27,7 +27,7 @@ var (
 	audit = needs("/vms/{vmid}", "VM.Audit")
 )
 
-// endpoints is all there is of the API; everything else is not implemented.
+// endpoints is all there is of the API; a call of anything else is answered with 501.
 var endpoints = []*endpoint{
 	{get, "/version", anyone, schema{}, getVersion, false},
 	{get, "/access/permissions", anyone, permissionsParams, getPermissions, false},

@@ -20,6 +20,17 @@ import (
 	"github.com/slipway-project/slipway/provision/installer/assisted"
 )
 
+// spoilImage has an image be what serve writes.
+func (w *world) spoilImage(serve func(http.ResponseWriter)) {
+	w.wire.spoil = func(rw http.ResponseWriter, r *http.Request) bool {
+		ours := strings.HasPrefix(r.URL.Path, "/byid/")
+		if ours {
+			serve(rw)
+		}
+		return ours
+	}
+}
+
 // spoilFirst spoils the first n requests with spoiled.
 func (w *world) spoilFirst(n int, spoiled http.HandlerFunc) {
 	w.wire.spoil = func(rw http.ResponseWriter, r *http.Request) bool {
@@ -147,14 +158,10 @@ func TestCancelledWhileWaiting(t *testing.T) {
 func TestMediaIsCutShort(t *testing.T) {
 	w, c := newWorld(t, ""), testCluster()
 	ref := w.register(c)
-	w.wire.spoil = func(rw http.ResponseWriter, r *http.Request) bool {
-		if !strings.HasPrefix(r.URL.Path, "/byid/") {
-			return false
-		}
+	w.spoilImage(func(rw http.ResponseWriter) {
 		rw.Header().Set("Content-Length", "1000")
 		io.WriteString(rw, "half")
-		return true
-	}
+	})
 	if n, err := w.engine.Media(t.Context(), ref, io.Discard, nil); n != 4 || !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("Media = %d, %v", n, err)
 	}

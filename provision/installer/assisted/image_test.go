@@ -45,13 +45,9 @@ func TestImagesThatDiscoverNothingAreRefused(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			w, c := newWorld(t, ""), testCluster()
 			ref := w.register(c)
-			w.wire.spoil = func(rw http.ResponseWriter, r *http.Request) bool {
-				if !strings.HasPrefix(r.URL.Path, "/byid/") {
-					return false
-				}
+			w.spoilImage(func(rw http.ResponseWriter) {
 				_, _ = rw.Write(tt.image) // or the download was ended
-				return true
-			}
+			})
 			var got bytes.Buffer
 			_, err := w.engine.Media(t.Context(), ref, &got, nil)
 			if tt.want == "" {
@@ -71,16 +67,13 @@ func TestImagesThatDiscoverNothingAreRefused(t *testing.T) {
 func TestAForeignImageIsRefusedAtOnce(t *testing.T) {
 	w, c := newWorld(t, ""), testCluster()
 	ref := w.register(c)
-	w.wire.spoil = func(rw http.ResponseWriter, r *http.Request) bool {
-		if !strings.HasPrefix(r.URL.Path, "/byid/") {
-			return false
-		}
+	w.spoilImage(func(rw http.ResponseWriter) {
 		for image := iso("Debian"); ; { // until the client has gone
 			if _, err := rw.Write(image); err != nil {
-				return true
+				return
 			}
 		}
-	}
+	})
 	_, err := w.engine.Media(t.Context(), ref, io.Discard, nil)
 	if err == nil || !strings.Contains(hint.Of(err), "OS_IMAGES") {
 		t.Errorf("%v (%s)", err, hint.Of(err))
