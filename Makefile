@@ -28,10 +28,11 @@ test: tools-test build ## everything, with the seconds of each part
 NET := ./internal/netlab ./rehearsal
 
 test-unit: ## unit tests with the race detector
-	$(GO) test -race -shuffle=on $$($(GO) list ./... | grep -v -E '/(internal/netlab|rehearsal)$$')
+	$(GO) test -race -shuffle=on -skip '^TestDrill$$' $$($(GO) list ./... | grep -v -E '/(internal/netlab|rehearsal)$$')
 
-test-net: ## tests in network namespaces of their own
+test-net: ## tests in network namespaces of their own, and the drill of both balancers, which measures
 	$(GO) test -race -shuffle=on $(NET)
+	$(GO) test ./loadbalancer -run '^TestDrill$$'
 
 test-servers: ## real servers, unpacked into a cache: DNS servers to compare with, a Debian to be a services host, a kernel whose bridges know VLANs
 	@tools/install --lists
@@ -50,7 +51,7 @@ test-nightly: tools-test build ## what takes longer
 	$(GO) test -race -shuffle=on -count=2 ./...
 	$(GO) test -tags rehearse -count=5 -timeout 80m ./cmd/slipway -run Rehearse -skip 'RehearseCrashPoints|SurvivesKill'
 	$(GO) test -tags nightly ./rehearsal/image -run ImageBoots
-	$(GO) test -tags 'rehearse nightly' -timeout 20m ./cmd/slipway -run 'Rehearse(Machines|PrivateNetwork)(AsOrdinaryUser|ByUEFI|ByPXE|SurvivesKill)'
+	$(GO) test -tags 'rehearse nightly' -timeout 20m ./cmd/slipway -run 'Rehearse(Machines|PrivateNetwork)(AsOrdinaryUser|ByUEFI|ByPXE|SurvivesKill|TellsWhoHangs)'
 	for seed in $(SEEDS); do CRASH_SEED=$$seed $(GO) test -tags rehearse -timeout 40m -v ./cmd/slipway -run 'RehearseCrashPoints|SurvivesKill' || exit; done
 	$(GO) test -tags 'servers nightly' -timeout 40m ./provision/services/remote -run ServicesMachine
 	$(MAKE) --no-print-directory fuzz FUZZTIME=5m

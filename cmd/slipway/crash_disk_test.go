@@ -36,11 +36,13 @@ func TestRehearseFullDisk(t *testing.T) {
 	w.noneTwice(t, 5)
 	w.run(t, "sh", "-c", "cat /dev/zero > "+home+"/ballast")
 	told := w.fails(t, provision.ExitPartial, nil, "down", "--yes", "-f", example)
-	for _, want := range []string{"no space left on device", "still there: machine ", "slipway: hint: mend or empty the disk"} {
+	for _, want := range []string{"teardown is incomplete", "no space left on device", "slipway: hint: mend or empty the disk"} {
 		if !strings.Contains(told, want) {
 			t.Errorf("down on a full disk does not say %q:\n%s", want, told)
 		}
 	}
+	_, left, _ := strings.Cut(told, "still there: ") // none, if those under way at the time were the last
+	w.everyMachineIsIn(t, left)
 	w.run(t, "rm", home+"/ballast")
 	w.goneAfterDown(t, example)
 }
@@ -66,10 +68,16 @@ func (w *testWorld) fitsOrSaysWhatWasMade(t *testing.T) bool {
 	if !strings.Contains(told, "no space left on device") {
 		t.Fatalf("up failed for something else:\n%s", told)
 	}
+	w.everyMachineIsIn(t, told)
+	return false
+}
+
+// everyMachineIsIn asserts that no machine is there but those that were told of.
+func (w *testWorld) everyMachineIsIn(t *testing.T, told string) {
+	t.Helper()
 	for _, line := range w.residue(t) {
 		if words := strings.Fields(line); words[0] == "VM" && !strings.Contains(told, words[2]+" ("+words[1]+" on ") {
-			t.Errorf("%s was made and is not told of:\n%s", line, told)
+			t.Errorf("%s is there and is not told of:\n%s", line, told)
 		}
 	}
-	return false
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"math/rand/v2"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -48,4 +49,22 @@ func killedInPrivate(t *testing.T, random *rand.Rand, most int) (killed int) {
 	w.must(t, "down", "--yes", "-f", laptopSpec)
 	w.nothingLeft(t, before)
 	return killed
+}
+
+// A machine that hangs while up waits for it is power-cycled once, up says so,
+// and the cluster becomes Ready.
+func TestRehearsePrivateNetworkTellsWhoHangs(t *testing.T) {
+	needMachines(t)
+	w := startWorld(t, "rehearse", "world", "--machines", "qemu", "-f", laptopSpec)
+	before := w.links(t)
+	up := w.begin(t, "worker-0: ", "up", "--yes", "-f", laptopSpec, "--progress", "plain")
+	const hung = "worker-0.mycluster.lab.test"
+	if err := syscall.Kill(w.emulators(t)[hung], syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	up.tells(t, "machine "+hung+": it hung at ")
+	up.end(t)
+	w.guestsAgree(t)
+	w.must(t, "down", "--yes", "-f", laptopSpec)
+	w.nothingLeft(t, before)
 }
