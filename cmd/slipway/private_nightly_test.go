@@ -57,7 +57,7 @@ func TestRehearsePrivateNetworkTellsWhoHangs(t *testing.T) {
 	needMachines(t)
 	w := startWorld(t, "rehearse", "world", "--machines", "qemu", "-f", laptopSpec)
 	before := w.links(t)
-	up := w.begin(t, "worker-0: ", "up", "--yes", "-f", laptopSpec, "--progress", "plain")
+	up := w.begin(t, "boot       worker-0 ", "up", "--yes", "-f", laptopSpec, "--progress", "plain")
 	const hung = "worker-0.mycluster.lab.test"
 	if err := syscall.Kill(w.emulators(t)[hung], syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
