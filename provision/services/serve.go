@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/slipway-project/slipway/dnsserver"
+	"github.com/slipway-project/slipway/internal/process"
 	"github.com/slipway-project/slipway/loadbalancer"
 )
 
@@ -77,10 +78,6 @@ func Serve(ctx context.Context, o ServeOptions) error {
 	return errors.Join(s.run(ctx), s.end())
 }
 
-// lockTime is how long the lock of a process that is just being killed may
-// outlive it: with a child that it was forking.
-const lockTime = 2 * time.Second
-
 // lockRunDir keeps a second process out of the run directory; the lock goes
 // with its holder, however that ends.
 func lockRunDir(ctx context.Context, dir string) (*os.File, error) {
@@ -91,29 +88,13 @@ func lockRunDir(ctx context.Context, dir string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("run directory: %w", err)
 	}
-	if err := lock(ctx, f); err != nil {
+	ctx, cancel := context.WithTimeoutCause(ctx, process.LockEnds, unix.EWOULDBLOCK)
+	defer cancel()
+	if err := process.Lock(ctx, f); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("run directory %s is in use by another slipway serve: %w", dir, err)
 	}
 	return f, nil
-}
-
-func lock(ctx context.Context, f *os.File) error {
-	ctx, cancel := context.WithTimeout(ctx, lockTime)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if !errors.Is(err, unix.EWOULDBLOCK) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-tick.C:
-		}
-	}
 }
 
 // begin serves the first document, or nothing.

@@ -2,16 +2,11 @@ package qemu
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/slipway-project/slipway/internal/process"
 )
-
-// lockPoll is how often a lock is tried that somebody else has.
-const lockPoll = 20 * time.Millisecond
 
 // locked does one thing at a time to the machines on disk, whoever does it.
 // The lock is on the directory, and goes with its holder.
@@ -44,22 +39,9 @@ func lockDir(ctx context.Context, path string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	tick := time.NewTicker(lockPoll)
-	defer tick.Stop()
-	for {
-		err := unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return d, nil
-		}
-		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			d.Close()
-			return nil, fmt.Errorf("lock %s: %w", path, err)
-		}
-		select {
-		case <-ctx.Done():
-			d.Close()
-			return nil, fmt.Errorf("lock %s: %w", path, context.Cause(ctx))
-		case <-tick.C:
-		}
+	if err := process.Lock(ctx, d); err != nil {
+		d.Close()
+		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
+	return d, nil
 }

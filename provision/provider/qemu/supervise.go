@@ -106,7 +106,9 @@ func (s *supervisor) claim() (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("run directory: %w", err)
 	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	ctx, cancel := context.WithTimeoutCause(s.ctx, process.LockEnds, unix.EWOULDBLOCK)
+	defer cancel()
+	if err := process.Lock(ctx, lock); err != nil {
 		lock.Close()
 		return nil, fmt.Errorf("machines of %s have a supervisor already: %w", s.Owner, err)
 	}
