@@ -69,10 +69,9 @@ func (f Fetcher) resume(ctx context.Context, part *os.File, from string, progres
 			progress(got, total)
 		}
 	}}
-	if _, err = io.Copy(io.NewOffsetWriter(part, have), body); err != nil {
-		err = errors.Join(context.Cause(ctx), err)
-	}
-	return have > 0, err
+	_, err = io.Copy(io.NewOffsetWriter(part, have), body)
+	// A server that hears that nobody listens may end its answer as if it were whole.
+	return have > 0, errors.Join(context.Cause(ctx), err)
 }
 
 // total is the size of the whole, 0 when it is not told.

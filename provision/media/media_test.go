@@ -258,6 +258,24 @@ func TestFetchEndsWithItsContext(t *testing.T) {
 	}
 }
 
+// An ending answers with a body that ends early, and well.
+type ending []byte
+
+func (e ending) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusOK, ContentLength: -1, Body: io.NopCloser(bytes.NewReader(e)), Request: r}, nil
+}
+
+// A server that hears that nobody listens may end its answer as if it were whole.
+func TestFetchEndsWithItsContextThoughTheAnswerEnds(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	stop := errors.New("enough")
+	f := Fetcher{Dir: t.TempDir(), Client: &http.Client{Transport: ending(image[:10])}}
+	s := Source{URL: "https://images.lab.test/disk.qcow2", SHA256: sum256(image)}
+	if _, err := f.Fetch(ctx, s, owner, func(int64, int64) { cancel(stop) }); !errors.Is(err, stop) {
+		t.Errorf("error %v, want %v", err, stop)
+	}
+}
+
 func TestSize(t *testing.T) {
 	a := newArchive(t)
 	f := a.fetcher(t)
