@@ -22,24 +22,24 @@ import (
 
 // spoilImage has an image be what serve writes.
 func (w *world) spoilImage(serve func(http.ResponseWriter)) {
-	w.wire.spoil = func(rw http.ResponseWriter, r *http.Request) bool {
+	w.wire.spoilBy(func(rw http.ResponseWriter, r *http.Request) bool {
 		ours := strings.HasPrefix(r.URL.Path, "/byid/")
 		if ours {
 			serve(rw)
 		}
 		return ours
-	}
+	})
 }
 
 // spoilFirst spoils the first n requests with spoiled.
 func (w *world) spoilFirst(n int, spoiled http.HandlerFunc) {
-	w.wire.spoil = func(rw http.ResponseWriter, r *http.Request) bool {
+	w.wire.spoilBy(func(rw http.ResponseWriter, r *http.Request) bool {
 		if n--; n < 0 {
 			return false
 		}
 		spoiled(rw, r)
 		return true
-	}
+	})
 }
 
 func hangUp(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
@@ -72,14 +72,14 @@ func TestGETIsRepeated(t *testing.T) {
 func TestLostReply(t *testing.T) {
 	w, c := newWorld(t, ""), testCluster()
 	lost := map[string]bool{}
-	w.wire.spoil = func(rw http.ResponseWriter, r *http.Request) bool {
+	w.wire.spoilBy(func(rw http.ResponseWriter, r *http.Request) bool {
 		if r.Method != http.MethodPost || lost[r.URL.Path] {
 			return false
 		}
 		lost[r.URL.Path] = true
 		w.service.ServeHTTP(httptest.NewRecorder(), r)
 		panic(http.ErrAbortHandler)
-	}
+	})
 	for range 2 {
 		if _, err := w.engine.Register(t.Context(), c); err == nil {
 			t.Error("Register succeeds although the reply was lost")
@@ -114,7 +114,7 @@ func TestSecretsStayOutOfErrors(t *testing.T) {
 	c.PullSecret = secret.Of("test", pull)
 	engine := w.open("t0p-secret")
 	var said func(r *http.Request, body []byte) string
-	w.wire.spoil = func(rw http.ResponseWriter, r *http.Request) bool {
+	w.wire.spoilBy(func(rw http.ResponseWriter, r *http.Request) bool {
 		if r.Method == http.MethodGet {
 			return false
 		}
@@ -122,7 +122,7 @@ func TestSecretsStayOutOfErrors(t *testing.T) {
 		rw.WriteHeader(http.StatusBadRequest)
 		json.NewEncoder(rw).Encode(map[string]any{"code": 400, "message": "bad " + said(r, body)})
 		return true
-	}
+	})
 	for _, said = range []func(*http.Request, []byte) string{
 		func(r *http.Request, _ []byte) string { return r.Header.Get("Authorization") },
 		func(_ *http.Request, body []byte) string { return string(body) },
@@ -145,11 +145,11 @@ func TestCancelledWhileWaiting(t *testing.T) {
 	w := newWorld(t, "")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	interrupted := errors.New("interrupted")
-	w.wire.spoil = func(rw http.ResponseWriter, r *http.Request) bool {
+	w.wire.spoilBy(func(rw http.ResponseWriter, r *http.Request) bool {
 		cancel(interrupted)
 		<-r.Context().Done()
 		return true
-	}
+	})
 	if _, err := w.engine.Find(ctx, mark("")); !errors.Is(err, interrupted) {
 		t.Errorf("Find = %v, want the cause of the cancellation", err)
 	}

@@ -184,15 +184,32 @@ type exchange struct {
 // A recorder keeps every exchange, and may spoil them.
 type recorder struct {
 	next http.Handler
-	// spoil may answer in the place of the service; false leaves it alone.
-	spoil func(w http.ResponseWriter, r *http.Request) bool
+
+	spoiling sync.Mutex
+	spoil    spoiler // or nil
 
 	mu        sync.Mutex
 	exchanges []exchange
 }
 
+// A spoiler may answer in the place of the service; false leaves it alone. It
+// has one request at a time.
+type spoiler func(w http.ResponseWriter, r *http.Request) bool
+
+func (rec *recorder) spoilBy(s spoiler) {
+	rec.spoiling.Lock()
+	defer rec.spoiling.Unlock()
+	rec.spoil = s
+}
+
+func (rec *recorder) spoils(w http.ResponseWriter, r *http.Request) bool {
+	rec.spoiling.Lock()
+	defer rec.spoiling.Unlock()
+	return rec.spoil != nil && rec.spoil(w, r)
+}
+
 func (rec *recorder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if rec.spoil != nil && rec.spoil(w, r) {
+	if rec.spoils(w, r) {
 		return
 	}
 	body, err := io.ReadAll(r.Body)
