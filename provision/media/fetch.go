@@ -18,6 +18,7 @@ import (
 	"github.com/slipway-project/slipway/internal/atomicfile"
 	"github.com/slipway-project/slipway/internal/hint"
 	"github.com/slipway-project/slipway/internal/pace"
+	"github.com/slipway-project/slipway/internal/process"
 	"github.com/slipway-project/slipway/provision/provider"
 )
 
@@ -140,19 +141,11 @@ func (f Fetcher) lock(ctx context.Context, d digest) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	for {
-		err := unix.Flock(int(part.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return part, nil
-		}
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			err = f.Pace.Wait(ctx, time.Second)
-		}
-		if err != nil {
-			part.Close()
-			return nil, err
-		}
+	if err := process.Lock(ctx, part); err != nil {
+		part.Close()
+		return nil, err
 	}
+	return part, nil
 }
 
 // attempts are made to get on before giving up.
