@@ -107,10 +107,7 @@ func (w *testWorld) guestsAgree(t *testing.T) {
 func (w *testWorld) losesControlPlane(t *testing.T) {
 	t.Helper()
 	const victim, requests = "control-1.mycluster.lab.test", 30
-	pid := w.emulators(t)[victim]
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
+	w.signal(t, victim, syscall.SIGKILL)
 	tick := time.NewTicker(5 * time.Second / requests)
 	defer tick.Stop()
 	var answers [requests]string
@@ -136,6 +133,19 @@ func (w *testWorld) losesControlPlane(t *testing.T) {
 		if dead := strings.HasPrefix(h.State.Stuck, "the machine ended"); dead != (h.Name == victim) {
 			t.Errorf("%s: %s", h.Name, h.State)
 		}
+	}
+}
+
+// signal reaches the QEMU of a machine.
+func (w *testWorld) signal(t *testing.T, machine string, s syscall.Signal) {
+	t.Helper()
+	running := w.emulators(t)
+	pid, is := running[machine]
+	if !is { // 0 would be ourselves
+		t.Fatalf("no QEMU runs %s, of %v", machine, running)
+	}
+	if err := syscall.Kill(pid, s); err != nil {
+		t.Fatal(err)
 	}
 }
 

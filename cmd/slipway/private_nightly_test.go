@@ -59,9 +59,7 @@ func TestRehearsePrivateNetworkTellsWhoHangs(t *testing.T) {
 	before := w.links(t)
 	up := w.begin(t, "boot       worker-0 ", "up", "--yes", "-f", laptopSpec, "--progress", "plain")
 	const hung = "worker-0.mycluster.lab.test"
-	if err := syscall.Kill(w.emulators(t)[hung], syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	w.signal(t, hung, syscall.SIGSTOP)
 	up.tells(t, "machine "+hung+": it hung at ")
 	up.end(t)
 	w.guestsAgree(t)
