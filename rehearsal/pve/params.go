@@ -61,8 +61,8 @@ func (a arguments) readBody(r *http.Request) error {
 	}
 }
 
-// refuseContentType has the server's words for a body that it cannot read,
-// whose status depends on where it is met.
+// refuseContentType has the server's words (PVE::APIServer::AnyEvent) for a body
+// that it cannot read, whose status depends on where it is met.
 func refuseContentType(status int, r *http.Request) error {
 	return refuse(status, "upload 'Content-Type '%s' not implemented", r.Header.Get("Content-Type"))
 }

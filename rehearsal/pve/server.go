@@ -226,7 +226,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) (any, error) {
 // dispatch does what happens once all parameters are here, in the real
 // server's order: routing, rights, node, schema, work.
 func (s *Server) dispatch(r *http.Request, c *call, e *endpoint, inPath map[string]string, args arguments) (any, error) {
-	if e == nil {
+	if e == nil { // in the words of PVE::HTTPServer
 		return nil, &failure{status: http.StatusNotImplemented,
 			msg: fmt.Sprintf("Method '%s %s' not implemented", r.Method, strings.TrimPrefix(r.URL.Path, base))}
 	}
