@@ -16,7 +16,9 @@ build: ## the binary, bin/slipway
 demo: tools build ## rehearse the classic cluster: 3 control plane + 2 workers on Proxmox
 	bin/slipway rehearse -f $(SPEC)
 
+test: export SLIPWAY_TEST_MISSING = $(CURDIR)/.cache/missing
 test: tools-test build ## everything, with the seconds of each part
+	@rm -rf .cache/timings $(SLIPWAY_TEST_MISSING)
 	@tools/timed unit      $(MAKE) --no-print-directory test-unit
 	@tools/timed network   $(MAKE) --no-print-directory test-net
 	@tools/timed servers   $(MAKE) --no-print-directory test-servers

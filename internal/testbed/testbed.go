@@ -5,9 +5,11 @@
 package testbed
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -17,7 +19,23 @@ func Missing(t testing.TB, format string, args ...any) {
 	if os.Getenv("CI") == "true" {
 		t.Fatalf("missing, and this is CI: "+format, args...)
 	}
+	note(t.Name(), fmt.Sprintf(format, args...))
 	t.Skipf("missing: "+format, args...)
+}
+
+// notes is the variable that names the file for what was missing.
+const notes = "SLIPWAY_TEST_MISSING"
+
+// note has `make test` tell of it at its end: go test says nothing of tests that
+// it skipped. Where no file is named, or this user may not write it, -v does.
+func note(test, what string) {
+	f, err := os.OpenFile(os.Getenv(notes), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	what, _, _ = strings.Cut(what, "\n")
+	fmt.Fprintf(f, "%s\t%s\n", what, test)
 }
 
 // Program returns the path of a program.

@@ -13,7 +13,8 @@ type stage struct {
 	ending string
 }
 
-func (s *stage) Helper() {}
+func (s *stage) Helper()      {}
+func (s *stage) Name() string { return "TestOnAStage" }
 
 func (s *stage) Fatalf(format string, args ...any) { s.end("fatal", format, args) }
 func (s *stage) Skipf(format string, args ...any)  { s.end("skip", format, args) }
@@ -38,6 +39,7 @@ func ending(needs func(t testing.TB)) (how string) {
 
 func TestWhatIsMissingIsNamedAndInCIAFailure(t *testing.T) {
 	t.Setenv(reference, "")
+	t.Setenv(notes, "")
 	for ci, how := range map[string]string{"": "skip: missing: ", "true": "fatal: missing, and this is CI: "} {
 		t.Setenv("CI", ci)
 		for want, needs := range map[string]func(testing.TB){
@@ -49,6 +51,18 @@ func TestWhatIsMissingIsNamedAndInCIAFailure(t *testing.T) {
 				t.Errorf("CI=%s: %q, want %q", ci, got, how+want)
 			}
 		}
+	}
+}
+
+func TestWhatIsMissingIsNoted(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "missing")
+	t.Setenv(notes, file)
+	for _, ci := range []string{"", "true"} {
+		t.Setenv("CI", ci)
+		ending(func(t testing.TB) { Missing(t, "a kernel of %d\nor later", 2042) })
+	}
+	if text, err := os.ReadFile(file); err != nil || string(text) != "a kernel of 2042\tTestOnAStage\n" {
+		t.Errorf("%q, %v", text, err)
 	}
 }
 
