@@ -119,10 +119,13 @@ func killed(t *testing.T, img provider.Image, at int32, carriedOut bool) {
 	d := newDatacentre(t, nil)
 	ctx, kill := context.WithCancel(bounded(t))
 	defer kill()
-	var calls atomic.Int32
+	var (
+		calls   atomic.Int32
+		resumed atomic.Bool
+	)
 	d.intercept = func(w http.ResponseWriter, r *http.Request) bool {
 		switch n := calls.Add(1); {
-		case n < at:
+		case n < at || resumed.Load():
 			return false
 		case n == at && carriedOut:
 			d.server.ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithoutCancel(r.Context())))
@@ -134,7 +137,7 @@ func killed(t *testing.T, img provider.Image, at int32, carriedOut bool) {
 	if err := life(ctx, d.open(), img, &journal); err != nil && !errors.Is(err, context.Canceled) {
 		t.Fatalf("the run ended with %v", err) // nil: it took fewer looks at tasks this time
 	}
-	d.intercept = nil
+	resumed.Store(true) // a request of the killed run may still arrive
 	if err := life(bounded(t), d.open(), img, &journal); err != nil {
 		t.Fatal(err)
 	}
