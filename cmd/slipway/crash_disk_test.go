@@ -73,11 +73,19 @@ func (w *testWorld) fitsOrSaysWhatWasMade(t *testing.T) bool {
 }
 
 // everyMachineIsIn asserts that no machine is there but those that were told of.
-// One that is just being made has a number, and not yet a name.
+// One that is just being made is listed by its number only: "VM 100 VM 100".
 func (w *testWorld) everyMachineIsIn(t *testing.T, told string) {
 	t.Helper()
 	for _, line := range w.residue(t) {
-		if words := strings.Fields(line); words[0] == "VM" && !strings.Contains(told, " ("+words[1]+" on ") {
+		words := strings.Fields(line)
+		if words[0] != "VM" {
+			continue
+		}
+		id, name := words[1], words[2]
+		if name == "VM" {
+			name = ""
+		}
+		if !strings.Contains(told, name+" ("+id+" on ") {
 			t.Errorf("%s is there and is not told of:\n%s", line, told)
 		}
 	}
