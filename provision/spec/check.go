@@ -57,7 +57,7 @@ func (l *loader) checkGateways(c *cluster) {
 func (l *loader) wantGateway(n *network) {
 	if !n.asked && n.raw.Gateway == nil && n.CIDR.IsValid() {
 		n.asked = true
-		l.errorf(n.Range, "Missing gateway", "Nodes with static addresses need a way out. Write gateway = \"%s\" (your router's address) in this block.", n.CIDR.Addr().Next())
+		l.absentf(n.Range, "gateway", "Missing gateway", "Nodes with static addresses need a way out. Write gateway = \"%s\" (your router's address) in this block.", n.CIDR.Addr().Next())
 	}
 }
 

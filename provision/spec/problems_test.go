@@ -113,6 +113,9 @@ var problems = []struct {
 	{"missing gateway", []edit{{`gateway = "192.0.2.1"`, ``}}, []string{
 		`2,1-14: Missing gateway: Nodes with static addresses need a way out. Write gateway = "192.0.2.1" (your router's address) in this block.`,
 	}},
+	{"gateway with a typo", []edit{{`gateway =`, `gatway  =`}}, []string{
+		`4,3-9: Unsupported argument: An argument named "gatway" is not expected here. Did you mean "gateway"?`,
+	}},
 	{"gateway elsewhere", []edit{{`gateway = "192.0.2.1"`, `gateway = "198.51.100.1"`}}, []string{
 		`4,13-27: Invalid gateway: 198.51.100.1 is not in network 192.0.2.0/24. Write the router's address in 192.0.2.0/24, such as gateway = "192.0.2.1".`,
 	}},
