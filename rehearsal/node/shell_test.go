@@ -115,7 +115,7 @@ func TestShellEndsWithItsContext(t *testing.T) {
 }
 
 func FuzzShell(f *testing.F) {
-	for _, script := range []string{"echo $((1/0))", "cat < /etc/hostname | read x", "test -r a -o -w b", "case x in x) echo;; esac", "${x:?}", "cat <&/etc/hostname"} {
+	for _, script := range []string{"echo $((1/0))", "cat < /etc/hostname | read x", "test -r a -o -w b", "case x in x) echo;; esac", "${x:?}", "cat <&/etc/hostname", "*ʀ", `echo $(printf '*\312\200')`} {
 		f.Add(script)
 	}
 	f.Fuzz(func(t *testing.T, script string) {
